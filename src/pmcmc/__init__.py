@@ -1,0 +1,73 @@
+"""pmcmc runs emcee on a cluster: any number of MPI ranks, every draw safe in one HDF5 file.
+
+>>> import pmcmc
+>>> problem = pmcmc.Problem(log_prob, parameters=["m", "b"], initial=p0)
+>>> result = pmcmc.run(problem, nsteps=5000, output="line.h5")
+
+Names are loaded when they are first used: `python -m pmcmc` has to set the number of BLAS threads
+before numpy is.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .errors import (
+        EvaluationError,
+        LaunchError,
+        ModelError,
+        PmcmcError,
+        RankError,
+        StoreError,
+        UsageError,
+    )
+    from .plan import Plan, make_plan
+    from .problem import Problem
+    from .result import Result, load
+    from .engine import run
+    from .summary import Summary
+
+__all__ = [
+    "EvaluationError",
+    "LaunchError",
+    "ModelError",
+    "Plan",
+    "PmcmcError",
+    "Problem",
+    "RankError",
+    "Result",
+    "StoreError",
+    "Summary",
+    "UsageError",
+    "__version__",
+    "load",
+    "make_plan",
+    "run",
+]
+
+_HOMES = {
+    "Plan": "plan",
+    "make_plan": "plan",
+    "Problem": "problem",
+    "Result": "result",
+    "load": "result",
+    "run": "engine",
+    "Summary": "summary",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'pmcmc' has no attribute {name!r}")
+    home = importlib.import_module(f".{_HOMES.get(name, 'errors')}", __name__)
+    value = getattr(home, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

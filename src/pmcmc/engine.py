@@ -1,0 +1,398 @@
+"""A run from start to end: set up alike on every rank, sample in teams, commit on rank 0."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mpi4py.MPI import UNDEFINED
+
+from . import comm as comm_module
+from .comm import Control, wait_for
+from .ensemble import Ensemble
+from .errors import ModelError, UsageError
+from .gather import Gather
+from .moves import Moves, check_moves, fewest_walkers, parse_moves
+from .options import check, complete
+from .plan import Plan, make_plan
+from .pool import TeamPool
+from .problem import Problem
+from .result import Result
+from .rng import draw_seed
+from .store import Header, Store, check_output
+from .talk import Talk
+
+BLOCK_BYTES = 32 * 2**20  # draws not yet written, over all ensembles, that call for a commit
+_PROGRESS_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What rank 0 decided and every rank knows before the work."""
+
+    plan: Plan
+    header: Header
+    hosts: int
+    seconds: float  # one evaluation of log_prob, as the probe took
+    drawn: bool  # the seed was drawn
+
+
+def run(problem: Problem | None, comm: Any = None, **options: Any) -> Result | None:
+    """Sample ``problem``; collective: every rank calls it, with its own Problem.
+
+    Parameters
+    ----------
+    problem : Problem or None
+        Where it is None, rank 0's is sent there, once, by dill.
+    comm : MPI communicator, optional
+        The ranks to use (default: all).
+    **options
+        The options of the command line, `-` as `_`: nsteps, burnin, nwalkers, nensembles, mode,
+        teams, seed, moves, thin_by, checkpoint, output, overwrite, progress. Without ``output``
+        the draws stay in memory.
+
+    Returns
+    -------
+    Result or None
+        With an output, on every rank; without, the draws on rank 0 and None elsewhere.
+
+    Raises
+    ------
+    PmcmcError
+        On every rank, whichever failed.
+    """
+    found = check(options)
+    if found.get("dry_run"):
+        raise UsageError("dry_run is for the command line; in Python, see pmcmc.make_plan")
+    if problem is not None and not isinstance(problem, Problem):
+        raise UsageError(
+            f"expected a pmcmc.Problem, got {type(problem).__name__}: wrap a function as "
+            'pmcmc.Problem(log_prob, parameters=["a", "b"], initial=p0)'
+        )
+    ranks = comm_module.world() if comm is None else comm
+    comm_module.limit_threads(ranks.Get_size())
+    talk = Talk(on=False, progress=found.get("progress", False))
+    return execute(lambda: problem, found, ranks, talk)
+
+
+def execute(
+    load: Callable[[], Problem | None], found: Mapping[str, Any], ranks: Any, talk: Talk
+) -> Result | None:
+    """Run with options that were checked; ``load`` gives each rank its Problem."""
+    options = complete(found)
+    control = Control(ranks)
+    try:
+        problem = _share(load(), control)
+        setup = _agree(problem, options, control)
+        talk.intend(problem, setup.plan, setup.header, options, setup)
+        if options["dry_run"]:
+            return None
+        moves = _moves(problem, options)
+        result = _Session(problem, setup, moves, options, control, talk).work()
+    except BaseException as exc:
+        talk.stop()
+        control.end(exc)
+    control.close()
+    return result
+
+
+def _share(problem: Problem | None, control: Control) -> Problem:
+    """Return this rank's Problem: its own, or rank 0's where it has none."""
+
+    def decide(have: list[bool]) -> bool:
+        if not have[0]:
+            raise ModelError("rank 0 has no Problem: run(None) is for the other ranks")
+        return not all(have)
+
+    if not control.exchange(problem is not None, decide):
+        assert problem is not None
+        return problem
+    import dill
+
+    data = None
+    if control.rank == 0:
+        try:
+            data = dill.dumps(problem, recurse=True)
+        except Exception as exc:
+            raise ModelError(
+                f"the problem cannot be sent to the other ranks ({type(exc).__name__}: {exc}): "
+                "make it on every rank"
+            ) from exc
+    data = control.exchange(None, lambda _: data)
+    if problem is None:
+        problem = dill.loads(data)
+    return problem
+
+
+def _agree(problem: Problem, options: Mapping[str, Any], control: Control) -> Setup:
+    """Probe log_prob on every rank, and let rank 0 decide what all will do."""
+    value, seconds = _probe(problem, control.where)
+    mine = (problem.fingerprint(), value, socket.gethostname(), seconds)
+
+    def decide(all_ranks: list[tuple[str, float, str, float]]) -> Setup:
+        for rank, (fingerprint, other, host, _) in enumerate(all_ranks):
+            if fingerprint != all_ranks[0][0]:
+                raise ModelError(f"rank {rank} (host {host}) has another problem than rank 0")
+            if abs(other - value) > 1e-8 * abs(value):
+                raise ModelError(
+                    f"log_prob differs between ranks at the same point: {value!r} on rank 0, "
+                    f"{other!r} on rank {rank} (host {host}). Do all read the same data? "
+                    "Are random numbers in the model seeded?"
+                )
+        hosts = len({host for _, _, host, _ in all_ranks})
+        return _decide(problem, options, control.size, hosts, max(r[3] for r in all_ranks))
+
+    setup: Setup = control.exchange(mine, decide)
+    return setup
+
+
+def _probe(problem: Problem, where: str) -> tuple[float, float]:
+    """Return log_prob at the probe, and the seconds it takes: the least of a few, if short."""
+    theta, value = problem.probe(where)
+    seconds, spent = float("inf"), 0.0
+    while spent < 0.05:
+        started = time.perf_counter()
+        problem.evaluate(theta[None], where=where)
+        seconds = min(seconds, time.perf_counter() - started)
+        spent += seconds
+    return value, seconds
+
+
+def _decide(
+    problem: Problem, options: Mapping[str, Any], size: int, hosts: int, seconds: float
+) -> Setup:
+    moves = _moves(problem, options)
+    nwalkers = _nwalkers(problem, options, moves)
+    plan = make_plan(
+        size,
+        nwalkers=nwalkers,
+        **{k: options[k] for k in ("nsteps", "burnin", "nensembles", "mode", "teams", "thin_by")},
+    )
+    if options["output"] is not None and not options["dry_run"]:
+        check_output(Path(options["output"]), options["overwrite"])
+    seed = options["seed"] if options["seed"] is not None else draw_seed()
+    config = {k: v if isinstance(v, str | int | float | None) else str(v) for k, v in options.items()}
+    config.update(seed=seed, nwalkers=nwalkers, nensembles=plan.nensembles)
+    header = Header(
+        problem=problem.name,
+        names=problem.names,
+        fingerprint=problem.fingerprint(),
+        settings=problem.settings(),
+        seed=seed,
+        nwalkers=nwalkers,
+        burnin=plan.burnin,
+        thin_by=plan.thin_by,
+        steps=plan.steps,
+        config=config,
+        blobs_dtype=problem.returns.dtype if problem.returns.has_blobs else None,
+        blobs_shape=problem.returns.shape,
+    )
+    return Setup(plan, header, hosts, seconds, options["seed"] is None)
+
+
+def _moves(problem: Problem, options: Mapping[str, Any]) -> Moves:
+    given = options["moves"] if options["moves"] is not None else problem.moves
+    if given is None:
+        given = "stretch"
+    return parse_moves(given) if isinstance(given, str) else check_moves(given)
+
+
+def _nwalkers(problem: Problem, options: Mapping[str, Any], moves: Moves) -> int:
+    default = max(32, 4 * problem.ndim)
+    nwalkers = int(options["nwalkers"] or problem.nwalkers or default)
+    least, why = fewest_walkers(moves, problem.ndim)
+    if nwalkers < least:
+        raise UsageError(
+            f"nwalkers is {nwalkers}; {why} needs at least {least} for {problem.ndim} parameters: "
+            f"use --nwalkers {least} or more"
+        )
+    if nwalkers % 2:
+        raise UsageError(f"nwalkers is {nwalkers}; expected an even number: {nwalkers + 1}?")
+    if getattr(problem.initial, "ndim", 0) == 2 and len(problem.initial) != nwalkers:
+        raise UsageError(
+            f"nwalkers is {nwalkers}, but initial has {len(problem.initial)} walkers: leave "
+            "nwalkers out, or make them agree"
+        )
+    return nwalkers
+
+
+class _Session:
+    """The work itself, on one rank.
+
+    Rank 0 calls for a commit (message "commit"); each team root then joins a gather round with
+    the blocks of its ensembles, at its next look for messages, and samples on. When every team is
+    done the last round is called for, and then "finished".
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        setup: Setup,
+        moves: Moves,
+        options: Mapping[str, Any],
+        control: Control,
+        talk: Talk,
+    ) -> None:
+        self.problem, self.setup, self.moves = problem, setup, moves
+        self.options, self.control, self.talk = options, control, talk
+        rank, plan = control.rank, setup.plan
+        self.team = plan.team_of(rank)
+        root = rank == self.team.root
+        self.pool = TeamPool(
+            control.comm.Split(plan.teams.index(self.team), rank), problem, control
+        )
+        roots = control.comm.Split(0 if root else UNDEFINED, rank)
+        self.gather = Gather(roots) if root else None
+        if self.gather is not None:
+            control.leave = self.gather.leave
+        self.ensembles: list[Ensemble] = []
+        self._open = False  # ensembles exist, so blocks can be taken
+        self._wanted = False  # a round was called for that this rank has not joined
+        self._finished = False
+        self._share = BLOCK_BYTES * len(self.team.ensembles) // plan.nensembles
+        self._full = False
+        self._last_progress = 0.0
+        self.store: Store | None = None
+        self._done = {team.root: False for team in plan.teams}
+        self._last_round = time.monotonic()
+        self._calling = False
+        self._final = False
+
+    def work(self) -> Result | None:
+        """Do this rank's part, to the end."""
+        if self.gather is None:
+            self.pool.serve()
+        else:
+            self._sample()
+            self.pool.close()
+            self.gather.comm.Free()
+        self.pool.comm.Free()
+        path = self.options["output"]
+        if self.store is not None:
+            self.talk.stop()
+            return Result(self.store.read())
+        if path is None:
+            return None
+        return Result.open(Path(path))
+
+    # ---- team roots
+
+    def _sample(self) -> None:
+        header = self.setup.header
+        for e in self.team.ensembles:
+            ensemble = Ensemble(
+                e,
+                self.problem,
+                lambda coords: self.pool.evaluate(coords, self._tick),
+                seed=header.seed,
+                nwalkers=header.nwalkers,
+                burnin=header.burnin,
+                nsteps=header.steps[e],
+                thin_by=header.thin_by,
+                moves=self.moves,
+            )
+            self.ensembles.append(ensemble)
+        self._open = True
+        if self.control.rank == 0:
+            path = self.options["output"]
+            self.store = Store(
+                None if path is None else Path(path), header, self.options["overwrite"]
+            )
+            self._call(final=False)  # the first commit: the start, and the file
+        while not all(e.done for e in self.ensembles):
+            for ensemble in self.ensembles:
+                if not ensemble.done:
+                    ensemble.advance()
+                    self._tick()
+            self._mind_memory()
+        self._report_progress()
+        wait_for(lambda: self._finished, self._look)
+
+    def _tick(self) -> None:
+        if self.control.due():
+            self._look()
+
+    def _look(self) -> None:
+        """Look for messages, move the gather on; on rank 0 also write and call for commits."""
+        while (message := self.control.receive()) is not None:
+            self._hear(*message)
+        gather = self.gather
+        assert gather is not None
+        if self._wanted and self._open and not gather.busy:
+            self._wanted = self._full = False
+            gather.join([e.take_block() for e in self.ensembles])
+        gathered = gather.poll()
+        if gathered is not None:
+            self._commit([block for blocks in gathered for block in blocks])
+        now = time.monotonic()
+        if now - self._last_progress > _PROGRESS_SECONDS * max(1, len(self._done) // 64):
+            self._last_progress = now
+            self._report_progress()
+        if self.store is not None and not self._calling:
+            if all(self._done.values()):
+                self._call(final=True)
+            elif self._full or now - self._last_round > self.options["checkpoint"]:
+                self._call(final=False)
+
+    def _hear(self, source: int, kind: str, value: Any) -> None:
+        if kind == "commit":
+            self._wanted = True
+            self.control.rounds += 1
+        elif kind == "finished":
+            self._finished = True
+        elif kind == "full":
+            self._full = True
+        elif kind == "progress":
+            steps, accepted, counted, done = value
+            self._done[source] = done
+            self.talk.progress(source, steps, accepted, counted)
+
+    def _mind_memory(self) -> None:
+        """Ask for a commit when this team's share of memory is full; wait if it comes late."""
+        size = sum(e.kept_rows for e in self.ensembles) * self.setup.header.row_bytes
+        if size < self._share:
+            return
+        if not self._full and not self._wanted:
+            self._full = True
+            if self.control.rank > 0:
+                self.control.send("full")
+        if size >= 2 * self._share:
+            wait_for(lambda: sum(e.kept_rows for e in self.ensembles) == 0, self._look)
+
+    def _report_progress(self) -> None:
+        parts = [e.accepted_fraction for e in self.ensembles]
+        value = (
+            sum(e.steps for e in self.ensembles),
+            sum(p[0] for p in parts),
+            sum(p[1] for p in parts),
+            self._open and all(e.done for e in self.ensembles),
+        )
+        if self.control.rank == 0:
+            self._hear(0, "progress", value)
+        elif not self._finished:
+            self.control.send("progress", value)
+
+    # ---- rank 0
+
+    def _call(self, final: bool) -> None:
+        self._calling, self._final = True, final
+        self._last_round = time.monotonic()
+        self._wanted = True
+        self.control.rounds += 1
+        for team in self.setup.plan.teams[1:]:
+            self.control.send("commit", to=team.root)
+
+    def _commit(self, blocks: list[Any]) -> None:
+        assert self.store is not None
+        if not self.store.created:
+            self.store.create()
+        self.store.commit(blocks, "finished" if self._final else "running")
+        self._calling = False
+        if self._final:
+            for team in self.setup.plan.teams[1:]:
+                self.control.send("finished", to=team.root)
+            self._finished = True

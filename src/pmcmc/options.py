@@ -1,0 +1,174 @@
+"""The options of a run: one table for the command line, the TOML file and Python keywords."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import UsageError
+from .moves import check_moves, parse_moves
+from .rng import MAX_SEED
+
+Parse = Callable[[str, Any], Any]
+CONFIG_FILE = "pmcmc.toml"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: how to read it, its default, and what to say of it.
+
+    ``parse(name, value)`` takes the text of the command line or a native value.
+    """
+
+    name: str
+    parse: Parse
+    default: Any
+    metavar: str | None  # None: a switch
+    help: str
+
+
+def _fail(name: str, expected: str, value: Any) -> UsageError:
+    return UsageError(f"{name}: expected {expected}, got {value!r}")
+
+
+def whole(least: int, most: int | None = None) -> Parse:
+    """Return a reader of whole numbers in [least, most]; ``1e6`` is one."""
+
+    def parse(name: str, value: Any) -> int:
+        span = f"from {least} to {most}" if most is not None else f"of at least {least}"
+        try:
+            if isinstance(value, bool):
+                raise ValueError
+            number = int(value) if not isinstance(value, float) else value
+        except (TypeError, ValueError):
+            try:
+                number = float(value) if isinstance(value, str) else None
+            except ValueError:
+                number = None
+        if isinstance(number, float):
+            number = int(number) if number.is_integer() else None
+        if number is None or number < least or (most is not None and number > most):
+            raise _fail(name, f"a whole number {span}", value)
+        return int(number)
+
+    return parse
+
+
+def _seconds(name: str, value: Any) -> float:
+    try:
+        number = float(value) if not isinstance(value, bool) else -1.0
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 < number < float("inf"):
+        raise _fail(name, "a number of seconds above 0", value)
+    return number
+
+
+def _choice(*words: str) -> Parse:
+    def parse(name: str, value: Any) -> str:
+        if value not in words:
+            raise _fail(name, " or ".join(words), value)
+        return str(value)
+
+    return parse
+
+
+def _switch(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _fail(name, "true or false", value)
+    return value
+
+
+def _moves(name: str, value: Any) -> Any:
+    if isinstance(value, str):
+        parse_moves(value)
+    else:
+        check_moves(value)
+    return value
+
+
+def _path(name: str, value: Any) -> str:
+    if not isinstance(value, str | Path) or not str(value):
+        raise _fail(name, "a file name", value)
+    return str(value)
+
+
+_ALL = (
+    Option("output", _path, None, "FILE", "HDF5 file (default: the model's name + .h5, here)"),
+    Option("nsteps", whole(1), 5000, "N", "kept production steps in total, over all ensembles"),
+    Option("burnin", whole(0), 100, "B", "steps per ensemble before production, in addition"),
+    Option("nwalkers", whole(2), None, "W", "walkers per ensemble (default: max(32, 4 ndim))"),
+    Option("nensembles", whole(1), None, "K", "independent ensembles (default: one per team)"),
+    Option("mode", _choice("split", "pool"), "split", "split|pool", "many teams of ranks, or one"),
+    Option("teams", whole(1), None, "T", "that many teams, instead of --mode"),
+    Option("seed", whole(0, MAX_SEED), None, "S", "for the same draws again (default: drawn)"),
+    Option("moves", _moves, None, "SPEC", "moves and weights, as in de:0.8,stretch:0.2 (default: stretch)"),
+    Option("thin_by", whole(1), 1, "M", "keep every M-th step"),
+    Option("checkpoint", _seconds, 60.0, "SECONDS", "write the draws at least this often"),
+    Option("overwrite", _switch, False, None, "replace the file if there is one"),
+    Option("progress", _switch, None, None, "show how far it is (default: bar or log lines)"),
+    Option("dry_run", _switch, False, None, "print the plan; sample nothing"),
+)
+OPTIONS: dict[str, Option] = {option.name: option for option in _ALL}
+
+
+def unknown(name: str, known: list[str], what: str) -> UsageError:
+    """Return the error for a name that is not known: the likely one, and all of them."""
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return UsageError(f"there is no {what} {name}{hint}; the {what}s are {', '.join(known)}")
+
+
+def check(values: Mapping[str, Any], what: str = "option") -> dict[str, Any]:
+    """Return ``values`` read and checked, options that were not given left out.
+
+    Raises
+    ------
+    UsageError
+        For a name that is no option, a value that cannot be, or two that exclude each other.
+    """
+    found = {}
+    for name, value in values.items():
+        if name not in OPTIONS:
+            raise unknown(name, list(OPTIONS), what)
+        if value is not None:
+            found[name] = OPTIONS[name].parse(name, value)
+    if "teams" in found and "mode" in found:
+        raise UsageError(f"teams is {found['teams']} and mode is {found['mode']}: give one of them")
+    return found
+
+
+def complete(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``found`` with the default of every option that is not in it."""
+    return {name: found.get(name, option.default) for name, option in OPTIONS.items()}
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the keys of a TOML file; ``model`` is relative to its folder.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read, or has a key that is no option.
+    """
+    try:
+        with path.open("rb") as file:
+            values = tomllib.load(file)
+    except OSError as exc:
+        raise UsageError(f"the config file {path} cannot be read: {exc.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise UsageError(f"the config file {path} is not TOML: {exc}") from None
+    model = values.pop("model", None)
+    if model is not None and not isinstance(model, str):
+        raise _fail("model", "the name of a model", model)
+    try:
+        found = check(values, "key")
+    except UsageError as exc:
+        raise UsageError(f"{path}: {exc}; besides, model") from None
+    if isinstance(model, str) and model.endswith(".py") and not Path(model).is_absolute():
+        model = str(path.parent / model)
+    return found if model is None else {"model": model, **found}

@@ -1,0 +1,357 @@
+"""The problem: what to sample. log_prob, parameter names, priors, start, blobs.
+
+A ``Problem`` evaluates rows of coordinates and turns what the user's function returns into
+plain float64 arrays, in the way emcee would, with an error that says which parameters failed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ControlFlow, EvaluationError, ModelError
+from .priors import Prior
+from .returns import Evaluated, Returns, Unfit
+
+Array = npt.NDArray[np.float64]
+Tick = Callable[[], None]
+_PROBES = 20  # points to try for one with a finite log_prob, to see what blobs look like
+
+
+class Problem:
+    """What to sample.
+
+    Parameters
+    ----------
+    log_prob : callable, optional
+        ``log_prob(theta, *args, **kwargs)``: the log of the (unnormalised) posterior at
+        ``theta``, float64 of shape (ndim,), or for ``vectorized`` of shape (n, ndim) with a
+        result of shape (n,). May return blobs as in emcee: ``return lp, a, b``.
+    parameters : list of str, or dict of str to frozen scipy.stats distribution
+        The names; with a dict also the priors, and then ``log_likelihood`` is the function.
+    log_likelihood, log_prior : callable, optional
+        Instead of ``log_prob``. ``log_prior`` adds what a table of priors cannot say. The
+        likelihood is not called where the prior is zero.
+    initial : array (ndim,) or (nwalkers, ndim), callable (nwalkers, rng), "prior" or "map"
+        The start: a centre of a small ball, the walkers, a function that makes them, draws from
+        the priors, or a ball round the best point found from there ("map", the default
+        with priors).
+    args, kwargs : tuple, dict
+        Passed on to the functions.
+    vectorized : bool
+        The functions take many rows at once.
+    blobs_dtype : dtype, optional
+        As in emcee. Without it numeric blobs are float64.
+    moves : list, optional
+        emcee moves, or (move, weight) pairs, in place of ``--moves``.
+    nwalkers : int, optional
+        Walkers per ensemble where ``--nwalkers`` is not given.
+    ndim : int, optional
+        In place of ``parameters``: names are then theta_0, theta_1, ...
+    name : str
+        For messages and the file.
+
+    Raises
+    ------
+    ModelError
+        If these do not describe a problem.
+    """
+
+    def __init__(
+        self,
+        log_prob: Callable[..., Any] | None = None,
+        parameters: Sequence[str] | Mapping[str, Any] | None = None,
+        *,
+        log_likelihood: Callable[..., Any] | None = None,
+        log_prior: Callable[..., Any] | None = None,
+        initial: Any = None,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        vectorized: bool = False,
+        blobs_dtype: Any = None,
+        moves: Any = None,
+        nwalkers: int | None = None,
+        ndim: int | None = None,
+        name: str = "problem",
+    ) -> None:
+        self.name = name
+        self.names = _parameter_names(parameters, ndim)
+        self.ndim = len(self.names)
+        self.priors: tuple[Prior, ...] = ()
+        if isinstance(parameters, Mapping):
+            self.priors = tuple(Prior(key, value) for key, value in parameters.items())
+        self._choose_functions(log_prob, log_likelihood, log_prior)
+        self.args, self.kwargs = tuple(args), dict(kwargs or {})
+        self.vectorized = bool(vectorized)
+        self.moves = moves
+        self.returns = Returns(blobs_dtype, self.vectorized)
+        self.nwalkers = nwalkers
+        self.initial = self._check_initial(initial)
+
+    @staticmethod
+    def load(model: str) -> Problem:
+        """Load a model: a .py file, an importable module, or a built-in example.
+
+        Raises
+        ------
+        ModelError
+            If it is not there, does not run, or does not describe a problem.
+        """
+        from .model import load
+
+        return load(model)
+
+    # ---- what the user gave
+
+    def _choose_functions(
+        self,
+        log_prob: Callable[..., Any] | None,
+        log_likelihood: Callable[..., Any] | None,
+        log_prior: Callable[..., Any] | None,
+    ) -> None:
+        given = {"log_prob": log_prob, "log_likelihood": log_likelihood, "log_prior": log_prior}
+        for key, function in given.items():
+            if function is not None and not callable(function):
+                raise ModelError(f"{key} must be a function, not {type(function).__name__}")
+        if self.priors:
+            if log_prob is not None:
+                raise ModelError(
+                    "parameters gives priors, so log_prob, which is the whole posterior, would "
+                    "count them twice: name the function log_likelihood, or give parameters as "
+                    f"a list of names, {list(self.names)}"
+                )
+            if log_likelihood is None:
+                raise ModelError("parameters gives priors, but there is no log_likelihood(theta)")
+        elif log_prob is None:
+            if log_likelihood is None:
+                raise ModelError(
+                    "there is no log_prob(theta); or give parameters as a table of priors and "
+                    "log_likelihood(theta)"
+                )
+            if log_prior is None:
+                raise ModelError(
+                    "log_likelihood alone is not a posterior: give parameters as a table of "
+                    "priors, or log_prior(theta), or name the function log_prob if it is whole"
+                )
+        else:
+            log_likelihood = log_prior = None  # log_prob is the whole
+        self._whole, self._likelihood, self._prior = log_prob, log_likelihood, log_prior
+
+    def _check_initial(self, initial: Any) -> Any:
+        if initial is None:
+            if not self.priors:
+                raise ModelError(
+                    "there is no initial: give a point near the bulk of the posterior, shape "
+                    f"({self.ndim},), or walkers, shape (nwalkers, {self.ndim}), or a function "
+                    "initial(nwalkers, rng) that returns them"
+                )
+            return "map"
+        if isinstance(initial, str):
+            if initial not in ("prior", "map"):
+                raise ModelError(f"initial is {initial!r}: the words it knows are prior and map")
+            if not self.priors:
+                raise ModelError(f'initial = "{initial}" needs priors: give parameters as a dict')
+            return initial
+        if callable(initial):
+            return initial
+        try:
+            array = np.array(initial, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ModelError(
+                f"initial is {initial!r}: expected numbers, a function or a word"
+            ) from None
+        ok = array.shape == (self.ndim,) or (array.ndim == 2 and array.shape[1] == self.ndim)
+        if not ok or not np.isfinite(array).all():
+            fault = f"shape {array.shape}" if not ok else "values that are not finite"
+            raise ModelError(
+                f"initial has {fault}; expected finite numbers of shape ({self.ndim},) "
+                f"or (nwalkers, {self.ndim})"
+            )
+        if array.ndim == 2 and self.nwalkers is None:
+            self.nwalkers = len(array)
+        return array
+
+    # ---- evaluation
+
+    def log_prior(self, theta: Array) -> Any:
+        """Return the log prior: the table of priors, then ``log_prior`` of the model.
+
+        ``theta`` is (ndim,), or (n, ndim) with a result (n,) for a vectorized problem.
+        """
+        if self.vectorized:
+            total = np.zeros(len(theta))
+            for i, prior in enumerate(self.priors):
+                total = total + prior.logpdf_array(theta[:, i])
+        else:
+            total = 0.0  # type: ignore[assignment]
+            for prior, x in zip(self.priors, theta.tolist(), strict=False):
+                total += prior.logpdf(x)  # type: ignore[assignment]
+        if self._prior is not None and np.any(total > -np.inf):
+            total = total + self._prior(theta, *self.args, **self.kwargs)
+        return total
+
+    def log_prob(self, theta: Array) -> Any:
+        """Return the log posterior at ``theta``, with blobs if there are any, as emcee takes it.
+
+        ``theta`` is (ndim,), or (n, ndim) for a vectorized problem.
+        """
+        if self._whole is not None:
+            return self._whole(theta, *self.args, **self.kwargs)
+        assert self._likelihood is not None
+        prior = self.log_prior(theta)
+        if self.vectorized:
+            return self._vectorized_posterior(theta, np.asarray(prior, dtype=float))
+        if prior == -np.inf:
+            return (prior, *self.returns.blank) if self.returns.has_blobs else prior
+        result = self._likelihood(theta, *self.args, **self.kwargs)
+        if isinstance(result, tuple | list) and len(result) > 1:
+            return (prior + result[0], *result[1:])
+        return prior + result
+
+    def _vectorized_posterior(self, theta: Array, prior: Array) -> Any:
+        assert self._likelihood is not None
+        inside = prior > -np.inf
+        if inside.all():
+            return prior + np.asarray(self._likelihood(theta, *self.args, **self.kwargs))
+        total = prior.copy()
+        if inside.any():
+            part = self._likelihood(theta[inside], *self.args, **self.kwargs)
+            total[inside] += np.asarray(part).reshape(-1)
+        return total
+
+    def evaluate(self, coords: Array, tick: Tick | None = None, where: str = "") -> Evaluated:
+        """Return log_prob and blobs of rows ``coords`` (n, ndim), one call per row or one for all.
+
+        Parameters
+        ----------
+        coords : ndarray (n, ndim)
+        tick : callable, optional
+            Called between evaluations: it looks for signals and messages and may raise.
+        where : str
+            Rank and host, for the error message.
+
+        Raises
+        ------
+        EvaluationError
+            If log_prob raises, or returns NaN, +inf, or something of the wrong shape.
+        """
+        rows = np.array(coords, dtype=np.float64)  # a copy: a function may write into theta
+        function, results, i = self.log_prob, [], 0
+        try:
+            if self.vectorized:
+                results = function(rows)
+            else:
+                for i, theta in enumerate(rows):  # noqa: B007
+                    results.append(function(theta))
+                    if tick is not None:
+                        tick()
+        except (KeyboardInterrupt, ControlFlow):
+            raise
+        except BaseException as exc:
+            self._raised(exc, coords if self.vectorized else coords[i], where)
+        try:
+            return self.returns.pack(results, len(rows))
+        except Unfit as exc:
+            raise self._unfit(exc, coords, where) from None
+
+    def probe(self, where: str = "") -> tuple[Array, float]:
+        """Evaluate before any work, at a point that depends on nothing random; return both.
+
+        The point is the median of the priors, or the first of the initial walkers; if log_prob
+        is -inf there, the next of a few until it is not. Learns the form of the blobs.
+
+        Raises
+        ------
+        EvaluationError
+            As ``evaluate``.
+        """
+        for theta in self._probe_points():
+            try:
+                result = self.log_prob(theta[None].copy() if self.vectorized else theta.copy())
+            except KeyboardInterrupt:
+                raise
+            except BaseException as exc:
+                self._raised(exc, theta, where)
+            if np.ndim(result) > 0 or isinstance(result, tuple) or result != -np.inf:
+                break  # else it may be a bare -inf where others have blobs
+        try:
+            self.returns.learn(result)
+            evaluated = self.returns.pack(result if self.vectorized else [result], 1)
+        except Unfit as exc:
+            raise self._unfit(exc, theta[None], where) from None
+        return theta, float(evaluated.log_prob[0])
+
+    def _probe_points(self) -> Array:
+        rng = np.random.default_rng(0)
+        if self.priors:
+            medians = [float(p.frozen.median()) for p in self.priors]
+            draws = [p.frozen.rvs(size=_PROBES, random_state=rng) for p in self.priors]
+            return np.vstack([medians, np.transpose(draws)])
+        if callable(self.initial):
+            from .start import call_initial
+
+            return call_initial(self, self.nwalkers or max(32, 4 * self.ndim), rng)[:_PROBES]
+        return np.atleast_2d(self.initial)[:_PROBES]
+
+    # ---- words
+
+    def describe(self, theta: Array) -> str:
+        """Return the parameters by name, ``  at m = 1.0, b = 2.0``."""
+        values = ", ".join(f"{n} = {float(v)!r}" for n, v in zip(self.names, theta, strict=True))
+        return f"  at {values}"
+
+    def _unfit(self, exc: Unfit, coords: Array, where: str) -> EvaluationError:
+        text = f"log_prob returned {exc.what}{where}\n{self.describe(coords[exc.row])}"
+        return EvaluationError(f"{text}\n  {exc.hint}" if exc.hint else text)
+
+    def _raised(self, exc: BaseException, theta: Array, where: str) -> NoReturn:
+        trace = exc.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+            trace = trace.tb_next
+        lines = "".join(traceback.format_exception(type(exc), exc, trace)).rstrip()
+        if isinstance(exc, SystemExit):
+            what = f"called sys.exit({exc.code!r})"
+        else:
+            what = f"raised {type(exc).__name__}: {exc}"
+        at = self.describe(theta) if theta.ndim == 1 else f"  in a batch of {len(theta)} rows"
+        raise EvaluationError(f"log_prob {what}{where}\n{at}\n{lines}") from exc
+
+    def settings(self) -> dict[str, Any]:
+        """Return what defines the problem, as far as it can be written down (for the file)."""
+        return {
+            "parameters": list(self.names),
+            "priors": [p.describe() for p in self.priors],
+            "vectorized": self.vectorized,
+            "blobs": self.returns.settings(),
+        }
+
+    def fingerprint(self) -> str:
+        """Return a hash of ``settings``."""
+        text = json.dumps(self.settings(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _parameter_names(parameters: Any, ndim: int | None) -> tuple[str, ...]:
+    if parameters is None:
+        if not isinstance(ndim, int | np.integer) or ndim < 1:
+            raise ModelError(
+                "there are no parameters: give a list of names, a table of priors, or ndim"
+            )
+        return tuple(f"theta_{i}" for i in range(ndim))
+    if isinstance(parameters, str) or not isinstance(parameters, Sequence | Mapping):
+        raise ModelError(f"parameters is {parameters!r}: expected a list of names or a dict")
+    names = tuple(parameters)
+    if not names or not all(isinstance(n, str) and n for n in names):
+        raise ModelError(f"parameters are {list(names)!r}: expected one or more names")
+    if len(set(names)) < len(names):
+        twice = sorted({n for n in names if names.count(n) > 1})
+        raise ModelError(f"parameters name {', '.join(twice)} more than once")
+    if ndim is not None and ndim != len(names):
+        raise ModelError(f"ndim is {ndim}, but parameters gives {len(names)} names")
+    return names

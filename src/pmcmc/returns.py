@@ -1,0 +1,213 @@
+"""What log_prob returned -> arrays: one place for scalars, blobs and their dtype.
+
+The conversions are those of emcee's ``compute_log_prob``, so that the draws are emcee's bit for
+bit; what emcee would take silently (NaN, a vector where a number is meant, blobs cut to the type
+of the first) is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ModelError
+
+Array = npt.NDArray[np.float64]
+
+
+class Evaluated(NamedTuple):
+    """log_prob (n,) and blobs (n, ...) or None, of n rows of coordinates."""
+
+    log_prob: Array
+    blobs: npt.NDArray[Any] | None
+
+
+class Unfit(Exception):
+    """Result number ``row`` of a batch cannot be used: ``what`` it is, and a ``hint``."""
+
+    def __init__(self, row: int, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.row, self.what, self.hint = row, what, hint
+
+
+class Returns:
+    """The form of log_prob's results.
+
+    Parameters
+    ----------
+    blobs_dtype : dtype, optional
+        As the user gave it. Without it numeric blobs are float64.
+    vectorized : bool
+        Results are one array (n,).
+    """
+
+    def __init__(self, blobs_dtype: Any, vectorized: bool) -> None:
+        self.vectorized = vectorized
+        self.given = None if blobs_dtype is None else _check_blobs_dtype(blobs_dtype)
+        self.has_blobs = False
+        self.dtype: np.dtype[Any] = np.dtype(np.float64)
+        self.shape: tuple[int, ...] = ()
+        self.blank: tuple[Any, ...] = ()  # blobs where the likelihood is not called
+        self._width = 1
+
+    def learn(self, result: Any) -> None:
+        """Take the form of the blobs from one result.
+
+        Raises
+        ------
+        Unfit
+            If it is not one number, or its blobs cannot be kept without a blobs_dtype.
+        """
+        if self.vectorized:
+            if self.given is not None:
+                raise Unfit(0, "one array", "a vectorized log_prob cannot have blobs")
+            return
+        if isinstance(result, np.ndarray) and result.size > 1 and self.given is None:
+            raise Unfit(
+                0,
+                f"an array of shape {result.shape}",
+                "expected one number (is a sum missing?), or with blobs a tuple: return lp, a, b",
+            )
+        self.has_blobs = isinstance(result, tuple | list | np.ndarray) and np.size(result[0]) == 1
+        self.has_blobs = self.has_blobs and len(result) > 1
+        if not self.has_blobs:
+            if self.given is not None:
+                raise Unfit(0, f"{result!r}", "blobs_dtype is given, so blobs are expected")
+            return
+        blobs = tuple(result[1:])
+        if self.given is None and not _numeric(blobs):
+            raise Unfit(
+                0,
+                f"blobs {blobs!r}, which are not numbers of one shape",
+                f"give a blobs_dtype, for example: blobs_dtype = {_suggest_dtype(blobs)}",
+            )
+        self._width = len(result)
+        self.dtype = self.given or np.dtype(np.float64)
+        array = self._blob_array([result])
+        self.shape = array.shape[1:]
+        if self.dtype.names:
+            zero = np.zeros((), self.dtype)
+            self.blank = tuple(zero[field] for field in self.dtype.names)
+        else:
+            fill = np.nan if self.dtype.kind == "f" else self.dtype.type()
+            self.blank = tuple(np.full(np.shape(blob), fill) for blob in blobs)
+
+    def pack(self, results: Any, n: int) -> Evaluated:
+        """Turn the results of n rows into arrays.
+
+        Raises
+        ------
+        Unfit
+            If one is NaN, +inf, or not of the form learnt.
+        """
+        if self.vectorized:
+            return Evaluated(_column(np.asarray(results), n), None)
+        if not self.has_blobs:
+            return Evaluated(_scalars(results), None)
+        for row, result in enumerate(results):
+            if np.ndim(result) == 0 and not isinstance(result, tuple | list):
+                raise Unfit(row, f"{result!r} without blobs", self._expected())
+            if len(result) != self._width:
+                raise Unfit(row, f"{len(result) - 1} blobs", self._expected())
+        blobs = self._blob_array(results)
+        if blobs.shape[1:] != self.shape:
+            raise Unfit(0, f"blobs of shape {blobs.shape[1:]}", self._expected())
+        return Evaluated(_scalars([r[0] for r in results]), blobs)
+
+    def _expected(self) -> str:
+        return f"the probe before the run returned {self._width - 1} blobs, of shape {self.shape}"
+
+    def _blob_array(self, results: Sequence[Any]) -> npt.NDArray[Any]:
+        try:
+            array = np.array([tuple(r[1:]) for r in results], dtype=self.dtype)
+        except (TypeError, ValueError) as exc:
+            raise Unfit(0, f"blobs that do not fit dtype {self.dtype}: {exc}") from None
+        # emcee drops the axes of length one
+        return array.reshape(len(results), *(k for k in array.shape[1:] if k != 1))
+
+    def settings(self) -> list[Any] | None:
+        """Return the form of the blobs for the file, None without blobs."""
+        return [np.lib.format.dtype_to_descr(self.dtype), list(self.shape)] if self.has_blobs else None
+
+
+def _numeric(blobs: Sequence[Any]) -> bool:
+    try:
+        return np.array([blobs]).dtype.kind in "biuf"
+    except ValueError:  # ragged
+        return False
+
+
+def _check_blobs_dtype(given: Any) -> np.dtype[Any]:
+    try:
+        dtype = np.dtype(given)
+    except TypeError:
+        raise ModelError(f"blobs_dtype is {given!r}, which numpy does not take as a dtype") from None
+    parts = [dtype[n].base for n in dtype.names] if dtype.names else [dtype.base]
+    if any(p.kind in "OU" for p in parts):
+        raise ModelError(
+            f"blobs_dtype is {dtype}: objects and unicode strings cannot be kept in HDF5 without "
+            'pickle; use numbers, or byte strings of fixed length such as "S16"'
+        )
+    return dtype
+
+
+def _suggest_dtype(blobs: Sequence[Any]) -> str:
+    fields: list[tuple[Any, ...]] = []
+    for i, blob in enumerate(blobs):
+        if isinstance(blob, str | bytes):
+            fields.append((f"blob{i}", f"S{max(16, len(blob))}"))
+            continue
+        try:
+            kind = "f8" if np.asarray(blob).dtype.kind in "biuf" else "S16"
+        except ValueError:
+            kind = "S16"
+        shape = np.shape(blob) if kind == "f8" else ()
+        fields.append((f"blob{i}", kind, shape) if shape else (f"blob{i}", kind))
+    return repr(fields)
+
+
+def _scalars(results: Sequence[Any]) -> Array:
+    try:
+        values = np.array(results, dtype=np.float64).reshape(len(results))
+    except (TypeError, ValueError):
+        row = next((i for i, r in enumerate(results) if not _is_number(r)), 0)
+        raise Unfit(
+            row, f"{results[row]!r}", "expected one number, or with blobs a tuple: return lp, a, b"
+        ) from None
+    _refuse_bad(values, results)
+    return values
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(np.asarray(value).item())
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _column(values: npt.NDArray[Any], n: int) -> Array:
+    if values.shape not in ((n,), (n, 1)):
+        raise Unfit(
+            0,
+            f"shape {values.shape} for theta of {n} rows",
+            f"a vectorized log_prob takes theta (n, ndim) and returns shape (n,), here ({n},)",
+        )
+    try:
+        values = values.reshape(n).astype(np.float64)
+    except (TypeError, ValueError):
+        raise Unfit(0, f"values of type {values.dtype}, not numbers") from None
+    _refuse_bad(values, values)
+    return values
+
+
+def _refuse_bad(values: Array, results: Sequence[Any]) -> None:
+    bad = ~(values < np.inf)
+    if bad.any():
+        row = int(np.argmax(bad))
+        if results[row] is None:
+            raise Unfit(row, "None", "is a return statement missing?")
+        raise Unfit(row, "NaN" if np.isnan(values[row]) else "+inf")

@@ -1,0 +1,453 @@
+"""The HDF5 file of a run: layout, commits, reading. The only module that uses h5py.
+
+What makes a commit whole or absent:
+
+- Every dataset has its full size from creation and is contiguous, so that a commit changes no
+  HDF5 metadata but the values of attributes; an unwritten part is a hole in the file.
+- A commit writes the draws, flushes, and then one record of the state of all ensembles into the
+  older of two slots of ``/state``. A record carries a sequence number and a checksum; readers
+  trust the newest whole one, and take no row that it does not count.
+- The attributes and counts that emcee's HDFBackend reads follow after that.
+
+Files are opened without HDF5's file locking, so that a reader never makes a commit fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import emcee
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from ._version import __version__
+from .errors import StoreError, UsageError
+
+Array = npt.NDArray[Any]
+FORMAT, FORMAT_VERSION = "pmcmc", 1
+PHASES = ("burnin", "ensembles")
+_MT = np.dtype([("key", "u4", (624,)), ("pos", "i8"), ("has_gauss", "i8"), ("cached", "f8")])
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its run, fixed at creation.
+
+    ``steps`` are the kept production steps of each ensemble; ``blobs_dtype`` is None without
+    blobs; ``config`` holds the options and ``settings`` what defines the problem, both JSON.
+    """
+
+    problem: str
+    names: tuple[str, ...]
+    fingerprint: str
+    settings: dict[str, Any]
+    seed: int
+    nwalkers: int
+    burnin: int
+    thin_by: int
+    steps: tuple[int, ...]
+    config: dict[str, Any]
+    blobs_dtype: np.dtype[Any] | None = None
+    blobs_shape: tuple[int, ...] = ()
+
+    @property
+    def ndim(self) -> int:
+        """Number of parameters."""
+        return len(self.names)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one step of one ensemble."""
+        blobs = self._blobs.itemsize if self._blobs else 0
+        return self.nwalkers * (8 * (self.ndim + 1) + blobs)
+
+    @property
+    def _blobs(self) -> np.dtype[Any] | None:
+        if self.blobs_dtype is None:
+            return None
+        return np.dtype((self.blobs_dtype, self.blobs_shape))
+
+    def record_dtype(self) -> np.dtype[Any]:
+        """Return the dtype of a record: the state of all ensembles at a commit."""
+        w = self.nwalkers
+        one: list[Any] = [
+            ("steps", "i8"),  # steps taken, burn-in and steps between kept ones included
+            ("burnin_accepted", "f8", (w,)),
+            ("accepted", "f8", (w,)),
+            ("coords", "f8", (w, self.ndim)),
+            ("log_prob", "f8", (w,)),
+            ("random", _MT),
+        ]
+        if self._blobs:
+            one.append(("blobs", self._blobs, (w,)))
+        return np.dtype(
+            [("sequence", "u8"), ("crc", "u8"), ("ensembles", one, (len(self.steps),))]
+        )
+
+
+@dataclass
+class Block:
+    """Steps of one ensemble between two commits, and its state after the last of them.
+
+    Chains are (step, walker, ndim), log_prob (step, walker), blobs (step, walker, ...) or None;
+    accepted counts are totals since the run began, as emcee counts them.
+    """
+
+    ensemble: int
+    steps: int
+    burnin: tuple[Array, Array, Array | None]
+    kept: tuple[Array, Array, Array | None]
+    burnin_accepted: Array
+    accepted: Array
+    coords: Array
+    log_prob: Array
+    blobs: Array | None
+    random_state: tuple[Any, ...]
+
+
+@dataclass
+class Store:
+    """The file as rank 0 writes it; with ``path`` None it lives in memory.
+
+    Parameters
+    ----------
+    path : Path or None
+    header : Header
+    overwrite : bool
+        Replace a file that is there.
+    """
+
+    path: Path | None
+    header: Header
+    overwrite: bool = False
+    _memory: h5py.File | None = None
+    _record: Array = field(init=False)
+    _rows: Array = field(init=False)
+    _status: str = "running"
+    created: bool = False
+
+    def __post_init__(self) -> None:
+        """Make the first, empty record."""
+        self._record = np.zeros((), self.header.record_dtype())
+        self._rows = np.zeros((2, len(self.header.steps)), dtype=int)
+
+    def create(self) -> None:
+        """Make the file, whole and at its full size, without any draws yet.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written.
+        """
+        if self.path is None:
+            self._memory = h5py.File("memory", "w", driver="core", backing_store=False)
+            _lay_out(self._memory, self.header)
+            self.created = True
+            return
+        check_output(self.path, self.overwrite)
+        part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        try:
+            with _telling(part):
+                with h5py.File(part, "w", libver="earliest", locking=False) as file:
+                    _lay_out(file, self.header)
+                _sync(part)
+                os.replace(part, self.path)
+        finally:
+            part.unlink(missing_ok=True)
+        self.created = True
+
+    def commit(self, blocks: Sequence[Block], status: str = "running") -> None:
+        """Write blocks and the state after them, as one step.
+
+        Raises
+        ------
+        StoreError
+            If the file cannot be written; what was committed before is still whole.
+        """
+        with _telling(self.path), self._open() as file:
+            for block in blocks:
+                self._write_rows(file, block)
+                self._write_state(block)
+            file.flush()
+            self._record["sequence"] += 1
+            self._record["crc"] = _checksum(self._record)
+            file["state"][int(self._record["sequence"]) % 2] = self._record
+            file.flush()
+            for block in blocks:
+                self._write_emcee_view(file, block)
+            if status != self._status:
+                file.attrs["status"] = self._status = status
+        if self.path is not None:
+            with _telling(self.path):
+                _sync(self.path)
+
+    def read(self) -> Reader:
+        """Return a reader of what was committed."""
+        return Reader(self.path, self._memory)
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[h5py.File]:
+        if self._memory is not None:
+            yield self._memory
+        else:
+            with h5py.File(self.path, "r+", libver="earliest", locking=False) as file:
+                yield file
+
+    def _write_rows(self, file: h5py.File, block: Block) -> None:
+        for i, (phase, rows) in enumerate(zip(PHASES, (block.burnin, block.kept), strict=True)):
+            n = len(rows[0])
+            if not n:
+                continue
+            group = file[_group(phase, block.ensemble)]
+            at = slice(self._rows[i, block.ensemble], self._rows[i, block.ensemble] + n)
+            for name, values in zip(("chain", "log_prob", "blobs"), rows, strict=True):
+                if values is not None:
+                    group[name][at] = values
+            self._rows[i, block.ensemble] += n
+
+    def _write_state(self, block: Block) -> None:
+        one = self._record["ensembles"][block.ensemble]
+        for name in ("steps", "burnin_accepted", "accepted", "coords", "log_prob"):
+            one[name] = getattr(block, name)
+        if block.blobs is not None:
+            one["blobs"] = block.blobs
+        _, *random = block.random_state
+        for name, value in zip(_MT.names or (), random, strict=True):
+            one["random"][name] = value
+
+    def _write_emcee_view(self, file: h5py.File, block: Block) -> None:
+        counts = (block.burnin_accepted, block.accepted)
+        for i, (phase, accepted) in enumerate(zip(PHASES, counts, strict=True)):
+            group = file[_group(phase, block.ensemble)]
+            iteration = int(self._rows[i, block.ensemble])
+            if iteration == group.attrs["iteration"]:
+                continue
+            group["accepted"][...] = accepted
+            for k, value in enumerate(block.random_state[1:], start=1):
+                group.attrs.modify(f"random_state_{k}", value)
+            group.attrs.modify("iteration", iteration)
+
+
+class Reader:
+    """Reads a pmcmc file, finished or not, also while a job writes it.
+
+    Parameters
+    ----------
+    path : Path
+    memory : h5py.File, optional
+        The file itself, where it is in memory.
+
+    Raises
+    ------
+    StoreError
+        If it is not a pmcmc file, or no record in it is whole.
+    """
+
+    def __init__(self, path: Path | None, memory: h5py.File | None = None) -> None:
+        self.path, self._memory = path, memory
+        with self._open() as file:
+            self._check_format(file)
+            attrs = file.attrs
+            self.status = str(attrs["status"])
+            self.version = str(attrs["pmcmc_version"])
+            self.header = _read_header(file)
+            record = self._newest(file["state"][...])
+        steps = record["ensembles"]["steps"].astype(int)
+        self.sequence = int(record["sequence"])
+        self.steps = steps
+        self.burnin_rows = np.minimum(steps, self.header.burnin)
+        self.rows = (steps - self.burnin_rows) // self.header.thin_by
+        self.accepted: Array = record["ensembles"]["accepted"].copy()
+        self.burnin_accepted: Array = record["ensembles"]["burnin_accepted"].copy()
+
+    def values(self, name: str, ensemble: int, rows: slice, phase: str = "ensembles") -> Array:
+        """Return rows of ``chain``, ``log_prob`` or ``blobs`` of one ensemble."""
+        with self._open() as file:
+            group = file[_group(phase, ensemble)]
+            if name not in group:
+                raise StoreError(f"{self._name()} holds no {name}")
+            return np.asarray(group[name][rows])
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[h5py.File]:
+        if self._memory is not None:
+            yield self._memory
+            return
+        assert self.path is not None
+        if not self.path.is_file():
+            raise StoreError(f"there is no file {self.path}")
+        try:
+            file = h5py.File(self.path, "r", locking=False)
+        except OSError as exc:
+            raise StoreError(
+                f"{self.path} cannot be read as an HDF5 file: {_reason(exc)}"
+            ) from None
+        with file:
+            yield file
+
+    def _name(self) -> str:
+        return str(self.path or "the run in memory")
+
+    def _check_format(self, file: h5py.File) -> None:
+        if file.attrs.get("format") != FORMAT:
+            raise StoreError(f"{self._name()} is an HDF5 file, but not one that pmcmc wrote")
+        version = int(file.attrs["format_version"])
+        if version > FORMAT_VERSION:
+            raise StoreError(
+                f"{self._name()} has format version {version}; this pmcmc {__version__} reads up "
+                f"to {FORMAT_VERSION}: use a newer pmcmc"
+            )
+
+    def _newest(self, slots: Array) -> Array:
+        whole = [s for s in slots if s["sequence"] > 0 and s["crc"] == _checksum(s)]
+        if not whole:
+            if not slots["sequence"].any():
+                return np.zeros((), slots.dtype)
+            raise StoreError(f"{self._name()} is damaged: none of its records is whole")
+        return max(whole, key=lambda s: int(s["sequence"]))  # type: ignore[no-any-return]
+
+
+def check_output(path: Path, overwrite: bool = False) -> None:
+    """Refuse, before any work, an output that exists or cannot be written.
+
+    Raises
+    ------
+    UsageError
+        With what to do.
+    """
+    if path.is_dir():
+        raise UsageError(f"the output {path} is a folder: give the name of a file in it")
+    if path.exists() and not overwrite:
+        raise UsageError(
+            f"the output {path} exists, and nothing was changed: give another name with --output, "
+            "or --overwrite to replace it"
+        )
+    if not path.parent.is_dir():
+        raise UsageError(f"the output {path} cannot be written: there is no folder {path.parent}")
+    probe = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as exc:
+        raise UsageError(f"the output {path} cannot be written: {exc.strerror}") from None
+
+
+def _group(phase: str, ensemble: int) -> str:
+    return f"{phase}/{ensemble:04d}"
+
+
+def _checksum(record: Array) -> int:
+    return zlib.crc32(record["ensembles"].tobytes(), int(record["sequence"]) & 0xFFFFFFFF)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _telling(path: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as exc:
+        raise StoreError(f"{path} cannot be written: {_reason(exc)}") from exc
+
+
+def _reason(exc: Exception) -> str:
+    if isinstance(exc, OSError) and exc.strerror:
+        return exc.strerror
+    return str(exc)
+
+
+def _lay_out(file: h5py.File, header: Header) -> None:
+    file.attrs.update(
+        {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "pmcmc_version": __version__,
+            "status": "running",
+            "problem": header.problem,
+            "fingerprint": header.fingerprint,
+            "settings": json.dumps(header.settings),
+            "seed": header.seed,
+            "nensembles": len(header.steps),
+            "nwalkers": header.nwalkers,
+            "ndim": header.ndim,
+            "nsteps": sum(header.steps),
+            "burnin": header.burnin,
+            "thin_by": header.thin_by,
+            "config": json.dumps(header.config),
+        }
+    )
+    file.create_dataset("parameter_names", data=list(header.names), dtype=h5py.string_dtype())
+    _allocate(file, "state", (2,), header.record_dtype())
+    file["state"][...] = np.zeros(2, header.record_dtype())
+    for phase in PHASES:
+        for e, steps in enumerate(header.steps):
+            group = file.create_group(_group(phase, e))
+            _lay_out_ensemble(group, header.burnin if phase == "burnin" else steps, header)
+
+
+def _lay_out_ensemble(group: h5py.Group, rows: int, header: Header) -> None:
+    """Lay out one ensemble as emcee's HDFBackend does."""
+    group.attrs.update(
+        {
+            "version": emcee.__version__,
+            "nwalkers": header.nwalkers,
+            "ndim": header.ndim,
+            "has_blobs": header._blobs is not None,
+            "iteration": 0,
+            "random_state_0": "MT19937",
+            "random_state_1": np.zeros(624, dtype=np.uint32),
+            "random_state_2": 0,
+            "random_state_3": 0,
+            "random_state_4": 0.0,
+        }
+    )
+    group.create_dataset("accepted", data=np.zeros(header.nwalkers))
+    _allocate(group, "chain", (rows, header.nwalkers, header.ndim), np.dtype("f8"))
+    _allocate(group, "log_prob", (rows, header.nwalkers), np.dtype("f8"))
+    if header._blobs is not None:
+        _allocate(group, "blobs", (rows, header.nwalkers), header._blobs)
+
+
+def _allocate(group: h5py.Group, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Create a contiguous dataset, its space taken at once and left unwritten (a hole)."""
+    dcpl = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    dcpl.set_layout(h5py.h5d.CONTIGUOUS)
+    dcpl.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    dcpl.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    space = h5py.h5s.create_simple(shape)
+    kind = h5py.h5t.py_create(dtype, logical=True)
+    h5py.h5d.create(group.id, name.encode(), kind, space, dcpl)
+
+
+def _read_header(file: h5py.File) -> Header:
+    attrs = file.attrs
+    groups = [file[_group("ensembles", e)] for e in range(int(attrs["nensembles"]))]
+    blobs = groups[0]["blobs"].dtype if "blobs" in groups[0] else None
+    return Header(
+        problem=str(attrs["problem"]),
+        names=tuple(n.decode() for n in file["parameter_names"][...]),
+        fingerprint=str(attrs["fingerprint"]),
+        settings=json.loads(attrs["settings"]),
+        seed=int(attrs["seed"]),
+        nwalkers=int(attrs["nwalkers"]),
+        burnin=int(attrs["burnin"]),
+        thin_by=int(attrs["thin_by"]),
+        steps=tuple(g["chain"].shape[0] for g in groups),
+        config=json.loads(attrs["config"]),
+        blobs_dtype=None if blobs is None else blobs.base,
+        blobs_shape=() if blobs is None else blobs.shape,
+    )

@@ -1,0 +1,134 @@
+"""What a run says while it goes: rank 0 only, on standard output; the bar on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from ._version import __version__
+from .plan import Plan
+from .store import Header
+
+if TYPE_CHECKING:
+    from .problem import Problem
+
+_FIRST_LINE, _MOST = 10.0, 120.0  # seconds between progress lines: they grow apart
+
+
+class Talk:
+    """Says what a run will do, and how far it is.
+
+    Parameters
+    ----------
+    on : bool
+        Whether to say anything but progress.
+    progress : bool or None
+        None: a bar on a terminal, else a line now and then.
+    rank : int
+        Only rank 0 talks.
+    """
+
+    def __init__(self, on: bool, progress: bool | None, rank: int = 0) -> None:
+        self.on = on and rank == 0
+        self._wanted = progress is not False and rank == 0
+        self._terminal = sys.stderr.isatty()
+        self._remarks: list[str] = []
+        self._total = 0
+        self._parts: dict[int, tuple[int, float, int]] = {}
+        self._began = self._said = time.monotonic()
+        self._gap = _FIRST_LINE
+        self._bar: Any = None
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        if self.on:
+            print(text, flush=True)
+
+    def remark(self, text: str) -> None:
+        """Say ``text`` as a note below what the run will do."""
+        self._remarks.append(text)
+
+    def intend(
+        self, problem: Problem, plan: Plan, header: Header, options: Mapping[str, Any], setup: Any
+    ) -> None:
+        """Say what the run will do."""
+        per_ensemble = [header.burnin + n * plan.thin_by for n in plan.steps]
+        self._total = sum(per_ensemble)
+        self._began = self._said = time.monotonic()
+        hosts = "1 host" if setup.hosts == 1 else f"{setup.hosts} hosts"
+        self.say(f"pmcmc {__version__}: {problem.name}, {_names(problem.names)}")
+        for label, text in plan.describe():
+            self.say(f"  {label:<10} {text}" + (f", on {hosts}" if label == "ranks" else ""))
+        moves = options["moves"] or ("stretch" if problem.moves is None else "those of the model")
+        drawn = f"  (drawn; --seed {header.seed} gives these draws again)" if setup.drawn else ""
+        self.say(f"  {'moves':<10} {moves}")
+        self.say(f"  {'seed':<10} {header.seed}{drawn}")
+        self.say(f"  {'file':<10} {options['output'] or 'none: the draws stay in memory'}")
+        work = plan.evaluations() * setup.seconds / plan.size
+        self.say(
+            f"  {'cost':<10} log_prob took {time_text(setup.seconds)} in a first try; "
+            f"{plan.evaluations()} evaluations"
+            + (f", about {time_text(work)} of work per rank" if work > 5 else "")
+        )
+        for remark in (*plan.remarks, *self._remarks):
+            self.say(f"  note: {remark}")
+        if options["dry_run"]:
+            self.say("\n" + plan.table() + "\n\nDry run: nothing was sampled or written.")
+
+    def progress(self, source: int, steps: int, accepted: float, counted: int) -> None:
+        """Take in what one team has done; show the whole now and then."""
+        self._parts[source] = (steps, accepted, counted)
+        if not self._wanted:
+            return
+        done = sum(p[0] for p in self._parts.values())
+        accepted = sum(p[1] for p in self._parts.values())
+        counted = sum(p[2] for p in self._parts.values())
+        acceptance = f"acceptance {accepted / counted:.2f}" if counted else ""
+        if self._terminal:
+            if self._bar is None:
+                self._bar = tqdm(total=self._total, unit="step", leave=False)
+            self._bar.set_postfix_str(acceptance, refresh=False)
+            self._bar.update(done - self._bar.n)
+            return
+        now = time.monotonic()
+        if now - self._said < self._gap or done >= self._total or not done:
+            return
+        self._said, self._gap = now, min(_MOST, self._gap * 1.5)
+        rate = done / (now - self._began)
+        left = (self._total - done) / rate
+        print(
+            f"{done}/{self._total} steps ({100 * done / self._total:.0f}%), {rate:.3g} steps/s, "
+            f"{time_text(left)} left, {acceptance}",
+            flush=True,
+        )
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the work began."""
+        return time.monotonic() - self._began
+
+
+def _names(names: tuple[str, ...]) -> str:
+    count = "1 parameter" if len(names) == 1 else f"{len(names)} parameters"
+    shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+    return f"{count} ({shown})"
+
+
+def time_text(seconds: float) -> str:
+    for limit, unit, size in ((1e-3, "us", 1e-6), (1, "ms", 1e-3), (120, "s", 1), (7200, "min", 60)):
+        if seconds < limit:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 3600:.3g} h"
+
+
+

@@ -1,0 +1,95 @@
+"""What tests share: starting real ranks, and a folder of their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+COMPLETE = bool(os.environ.get("PMCMC_TEST_COMPLETE"))  # nothing may be missing (.ci/run)
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """Starts ranks with the mpiexec that belongs to an interpreter's MPI."""
+
+    python: str
+    mpiexec: str
+    openmpi: bool
+
+    def __call__(
+        self, n: int, *args: object, cwd: Path, timeout: float = 120, env: dict | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``python args`` on n ranks (n = 0: without mpiexec), within ``timeout`` seconds."""
+        command = [self.python, *map(str, args)]
+        if n:
+            extra = ["--oversubscribe", "--bind-to", "none"] if self.openmpi else []
+            command = [self.mpiexec, *extra, "-n", str(n), *command]
+        return subprocess.run(
+            command,
+            cwd=cwd,
+            env=clean_env() | (env or {}),
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+
+
+def clean_env() -> dict[str, str]:
+    """Return the environment for a job: no job around it, one thread, Open MPI allowed as root."""
+    ours = ("PMI", "OMPI", "PMIX", "PRTE", "SLURM", "HYDI")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+    allow = {f"{a}_ALLOW_RUN_AS_ROOT{b}": "1" for a in ("OMPI", "PRTE") for b in ("", "_CONFIRM")}
+    return env | allow | {"OMP_NUM_THREADS": "1"}
+
+
+def _launcher(python: str) -> Launcher | None:
+    beside = Path(python).parent / "mpiexec"
+    mpiexec = str(beside) if beside.exists() else shutil.which("mpiexec")
+    if mpiexec is None:
+        return None
+    told = subprocess.run([mpiexec, "--version"], capture_output=True, text=True, env=clean_env())
+    return Launcher(python, mpiexec, "Open MPI" in told.stdout or "prte" in told.stdout.lower())
+
+
+def _missing(what: str) -> None:
+    if COMPLETE:
+        pytest.fail(f"{what}, and PMCMC_TEST_COMPLETE is set")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def launch() -> Launcher:
+    """Start ranks under this interpreter's MPI."""
+    launcher = _launcher(sys.executable)
+    if launcher is None:
+        _missing("there is no mpiexec: pip install '.[mpich,test]'")
+    return launcher
+
+
+@pytest.fixture(scope="session")
+def launch_openmpi() -> Launcher:
+    """Start ranks under Open MPI: this MPI, or that of the interpreter PMCMC_TEST_OPENMPI."""
+    python = os.environ.get("PMCMC_TEST_OPENMPI", sys.executable)
+    launcher = _launcher(python)
+    if launcher is None or not launcher.openmpi:
+        _missing("PMCMC_TEST_OPENMPI names no interpreter with pmcmc and Open MPI")
+    return launcher
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Write a model file into the test's folder and return its name."""
+
+    def write(text: str, name: str = "model.py") -> str:
+        (tmp_path / name).write_text(text)
+        return name
+
+    return write

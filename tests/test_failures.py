@@ -1,0 +1,207 @@
+"""No failure is silent and none hangs: the failure matrix, each with exit status and time limit."""
+
+import subprocess
+import time
+
+import pytest
+
+HEAD = """
+import sys, time
+from mpi4py import MPI
+rank, size = MPI.COMM_WORLD.rank, MPI.COMM_WORLD.size
+calls = 0
+def here():
+    return {who}
+class Odd(Exception):
+    def __init__(self, a, b):  # cannot be unpickled
+        super().__init__(a)
+        self.lock = (x for x in ())
+def fail():
+    {how}
+"""
+
+MODELS = {
+    "import": HEAD
+    + """
+if here(): fail()
+parameters = ["a", "b"]
+initial = [0.0, 0.0]
+def log_prob(theta): return -0.5 * (theta @ theta)
+""",
+    "probe": HEAD
+    + """
+parameters = ["a", "b"]
+initial = [0.0, 0.0]
+def log_prob(theta):
+    if here(): return fail()
+    return -0.5 * (theta @ theta)
+""",
+    "start": HEAD
+    + """
+parameters = ["a", "b"]
+def initial(nwalkers, rng):
+    if here() and calls > 0: fail()
+    return rng.standard_normal((nwalkers, 2))
+def log_prob(theta):
+    global calls
+    calls += 1
+    return -0.5 * (theta @ theta)
+""",
+    "mid-run": HEAD
+    + """
+parameters = ["a", "b"]
+initial = [0.0, 0.0]
+began = time.monotonic()
+def log_prob(theta):
+    if here() and time.monotonic() - began > 1.5: return fail()
+    return -0.5 * (theta @ theta)
+""",
+}
+WHO = {"rank 0": "rank == 0", "last rank": "rank == size - 1", "all ranks": "True"}
+HOW = {
+    "exception": ("raise ValueError('the message')", "the message"),
+    "sys.exit": ("sys.exit(0)", "sys.exit"),
+    "nan": ("return float('nan')", "NaN"),
+    "unpicklable": ("raise Odd('the message', 1)", "the message"),
+}
+CASES = [
+    (stage, who, how, mode)
+    for stage in MODELS
+    for who in WHO
+    for how in HOW
+    for mode in ("split", "pool")
+    if not (how == "nan" and stage in ("import", "start"))
+    if not (stage == "start" and mode == "pool" and who == "last rank")  # only rank 0 starts there
+]
+# the corners of the matrix run always, the rest with the slow tests
+CORNERS = {("mid-run", "last rank", "exception"), ("probe", "all ranks", "nan")}
+CORNERS |= {("import", "rank 0", "sys.exit"), ("mid-run", "all ranks", "unpicklable")}
+
+
+@pytest.mark.parametrize(
+    ("stage", "who", "how", "mode"),
+    [
+        pytest.param(*c, id="-".join(c), marks=[] if c[:3] in CORNERS else pytest.mark.slow)
+        for c in CASES
+    ],
+)
+def test_a_failure_ends_the_job_with_one_message(launch, model, tmp_path, stage, who, how, mode):
+    code, expected = HOW[how]
+    name = model(MODELS[stage].format(who=WHO[who], how=code))
+    args = ["-m", "pmcmc", name, "--nsteps", 10**8, "--mode", mode, "--seed", 1, "--nwalkers", 8]
+    began = time.monotonic()
+    done = launch(3, *args, cwd=tmp_path, timeout=30)
+    assert time.monotonic() - began < 15
+    assert done.returncode == 1, done
+    assert done.stderr.count("pmcmc: error:") == 1, done.stderr
+    assert expected in done.stderr
+    if stage != "import":
+        assert " on rank " in done.stderr
+        assert ", host " in done.stderr
+    if stage in ("probe", "mid-run"):
+        assert "a = " in done.stderr
+        assert "b = " in done.stderr
+    if how in ("exception", "unpicklable"):
+        assert "Traceback" in done.stderr
+        assert "model.py" in done.stderr
+
+
+def test_a_rank_that_hangs_after_a_failure_elsewhere_is_aborted(launch, model, tmp_path):
+    text = MODELS["mid-run"].replace("return -0.5", "time.sleep(60 * (rank == 0)); return -0.5")
+    name = model(text.format(who="rank == 1", how="raise ValueError('the message')"))
+    text = (tmp_path / name).read_text().replace("began > 1.5", "began > 0.5")
+    # quick at the probe, stuck in the run
+    text = text.replace("time.sleep(60 *", "time.sleep(60 * (time.monotonic() - began > 0.4) *")
+    (tmp_path / name).write_text(text)
+    began = time.monotonic()
+    done = launch(2, "-m", "pmcmc", name, "--nsteps", 10**7, cwd=tmp_path, timeout=40)
+    assert time.monotonic() - began < 15
+    assert done.returncode != 0
+    assert done.stderr.count("pmcmc: error:") == 1
+    assert "the message on rank 1 of 2" in done.stderr
+
+
+def test_a_killed_rank_ends_the_job(launch, model, tmp_path):
+    text = MODELS["mid-run"].format(who="rank == 1", how="import os; os.kill(os.getpid(), 9)")
+    name = model(text)
+    done = launch(3, "-m", "pmcmc", name, "--nsteps", 10**8, cwd=tmp_path, timeout=20)
+    assert done.returncode != 0
+
+
+def test_ranks_with_other_data_are_refused(launch, model, tmp_path):
+    name = model(
+        """
+import numpy as np
+from mpi4py import MPI
+data = MPI.COMM_WORLD.rank * 0.1
+parameters, initial = ["a"], [0.0]
+def log_prob(theta): return -0.5 * float((theta[0] - data - 1) ** 2)
+"""
+    )
+    done = launch(2, "-m", "pmcmc", name, cwd=tmp_path, timeout=20)
+    assert done.returncode == 1
+    assert "log_prob differs between ranks" in done.stderr
+    assert "rank 1" in done.stderr
+
+
+def test_a_failed_run_leaves_no_file_behind(launch, model, tmp_path):
+    name = model(MODELS["start"].format(who="True", how="raise ValueError('no')"))
+    launch(2, "-m", "pmcmc", name, cwd=tmp_path, timeout=20)
+    assert [p.name for p in tmp_path.glob("*.h5*")] == []
+    assert [p.name for p in tmp_path.glob(".*part*")] == []
+
+
+def test_python_raises_on_every_rank(launch, model, tmp_path):
+    name = model(
+        """
+import pmcmc
+from mpi4py import MPI
+rank = MPI.COMM_WORLD.rank
+def log_prob(theta):
+    if rank == 1 and theta[0] > 1: raise ValueError("the message")
+    return -0.5 * float(theta @ theta)
+problem = pmcmc.Problem(log_prob, ["a", "b"], initial=[0.0, 0.0])
+try:
+    pmcmc.run(problem, nsteps=100000, seed=1)
+except pmcmc.EvaluationError as exc:
+    assert "the message on rank 1 of 3" in str(exc), exc
+    print("raised")
+# and the ranks are still there for another run
+result = pmcmc.run(pmcmc.Problem(lambda t: -0.5 * float(t @ t), ["a"], initial=[0.0]), nsteps=30,
+    burnin=0)
+print("second", (result is not None) == (rank == 0))
+"""
+    )
+    done = launch(3, name, cwd=tmp_path, timeout=40)
+    assert done.returncode == 0, done
+    assert done.stdout.count("raised") == 3
+    assert done.stdout.count("second True") == 3
+
+
+def test_separate_worlds_are_refused(launch, tmp_path):
+    def alone(**env):
+        return launch(0, "-m", "pmcmc", "--nsteps", "10", cwd=tmp_path, env=env)
+
+    for variable in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"):
+        if variable == "PMI_SIZE" and not launch.openmpi:
+            continue  # MPICH would look for the process manager behind it
+        done = alone(**{variable: "4"})
+        assert done.returncode == 1, done
+        assert f"{variable}=4" in done.stderr
+        assert "--mpi=pmi2" in done.stderr
+    assert alone(SLURM_STEP_NUM_TASKS="4", PMCMC_ALLOW_SINGLE_RANKS="1").returncode == 0
+    assert alone(SLURM_NTASKS="4").returncode == 0
+
+
+def test_a_foreign_mpiexec_is_refused(launch, launch_openmpi, tmp_path):
+    if launch.openmpi:
+        pytest.skip("needs MPICH beside Open MPI")
+    command = [launch.mpiexec, "-n", "2", launch_openmpi.python, "-m", "pmcmc"]
+    from conftest import clean_env
+
+    done = subprocess.run(
+        command, cwd=tmp_path, env=clean_env(), capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode != 0
+    assert done.stderr.count("pmcmc: error: 2 ranks were started (PMI_SIZE=2)") == 1
+    assert list(tmp_path.iterdir()) == []

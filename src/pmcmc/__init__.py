@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .engine import run
     from .errors import (
         EvaluationError,
         LaunchError,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from .plan import Plan, make_plan
     from .problem import Problem
     from .result import Result, load
-    from .engine import run
     from .summary import Summary
 
 __all__ = [

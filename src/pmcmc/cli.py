@@ -55,8 +55,13 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--config", metavar="FILE.toml", help="the same options as keys, `-` as `_`")
     for option in OPTIONS.values():
         flag = "--" + option.name.replace("_", "-")
-        shown = "" if option.default in (None, False) else f" (default: {option.default:g})" if (
-            isinstance(option.default, int | float)) else f" (default: {option.default})"
+        shown = (
+            ""
+            if option.default in (None, False)
+            else f" (default: {option.default:g})"
+            if (isinstance(option.default, int | float))
+            else f" (default: {option.default})"
+        )
         if option.name == "progress":
             action: Any = argparse.BooleanOptionalAction
             run.add_argument(flag, action=action, default=None, help=option.help)
@@ -85,6 +90,7 @@ def main(arguments: Sequence[str], comm: Any = None, threads: str | None = None)
         For `run`; the other commands need none.
     threads : str, optional
         What was done about BLAS threads, to be said.
+
     """
     command, args = _parse(list(arguments))
     if command == "run":

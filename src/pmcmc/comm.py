@@ -39,6 +39,7 @@ def world() -> Any:
     ------
     LaunchError
         If there is no MPI library, or these ranks were meant to be one job and are not.
+
     """
     try:
         from mpi4py import MPI
@@ -65,6 +66,7 @@ def check_launch(env: Any, size: int) -> None:
     ------
     LaunchError
         If the launcher's own variables say that it started more ranks than MPI sees.
+
     """
     if size > 1 or env.get(OVERRIDE):
         return
@@ -177,6 +179,7 @@ class Control:
     ----------
     comm : MPI communicator
         Duplicated here; every rank calls this together.
+
     """
 
     def __init__(self, comm: Any) -> None:
@@ -211,6 +214,7 @@ class Control:
         ------
         Announced, PeerFailed
             If it says that some rank has failed.
+
         """
         if self.size == 1:
             return None
@@ -277,6 +281,7 @@ class Control:
         PmcmcError
             On every rank, of the same class and with the same message. Does not return; aborts
             the job if another rank does not answer.
+
         """
         if isinstance(failure, Announced):
             first, rounds = failure.args

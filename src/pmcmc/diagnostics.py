@@ -29,6 +29,7 @@ def autocorrelation_time(chains: Sequence[Array]) -> float:
     float
         The mean over ensembles of emcee's estimate (Sokal's window, walkers' autocorrelation
         functions averaged); NaN where a chain is shorter than two rows or does not move.
+
     """
     taus = []
     for chain in chains:

@@ -64,6 +64,7 @@ def run(problem: Problem | None, comm: Any = None, **options: Any) -> Result | N
     ------
     PmcmcError
         On every rank, whichever failed.
+
     """
     found = check(options)
     if found.get("dry_run"):
@@ -175,7 +176,9 @@ def _decide(
     if options["output"] is not None and not options["dry_run"]:
         check_output(Path(options["output"]), options["overwrite"])
     seed = options["seed"] if options["seed"] is not None else draw_seed()
-    config = {k: v if isinstance(v, str | int | float | None) else str(v) for k, v in options.items()}
+    config = {
+        k: v if isinstance(v, str | int | float | None) else str(v) for k, v in options.items()
+    }
     config.update(seed=seed, nwalkers=nwalkers, nensembles=plan.nensembles)
     header = Header(
         problem=problem.name,
@@ -353,7 +356,7 @@ class _Session:
 
     def _mind_memory(self) -> None:
         """Ask for a commit when this team's share of memory is full; wait if it comes late."""
-        size = sum(e.kept_rows for e in self.ensembles) * self.setup.header.row_bytes
+        size = sum(e.rows for e in self.ensembles) * self.setup.header.row_bytes
         if size < self._share:
             return
         if not self._full and not self._wanted:
@@ -361,10 +364,10 @@ class _Session:
             if self.control.rank > 0:
                 self.control.send("full")
         if size >= 2 * self._share:
-            wait_for(lambda: sum(e.kept_rows for e in self.ensembles) == 0, self._look)
+            wait_for(lambda: sum(e.rows for e in self.ensembles) == 0, self._look)
 
     def _report_progress(self) -> None:
-        parts = [e.accepted_fraction for e in self.ensembles]
+        parts = [e.accepted for e in self.ensembles]
         value = (
             sum(e.steps for e in self.ensembles),
             sum(p[0] for p in parts),

@@ -16,7 +16,7 @@ from .problem import Problem
 from .returns import Evaluated
 from .rng import streams
 from .start import initial_walkers
-from .store import Block
+from .store import Block, Rows
 
 Array = npt.NDArray[Any]
 Evaluate = Callable[[Array], Evaluated]
@@ -72,6 +72,7 @@ class Ensemble:
         Steps taken so far, burn-in and steps between kept ones included.
     target : int
         Steps to take in all.
+
     """
 
     def __init__(
@@ -89,8 +90,7 @@ class Ensemble:
     ) -> None:
         self.index, self.burnin, self.thin_by = index, burnin, thin_by
         self.steps, self.target = 0, burnin + nsteps * thin_by
-        self._accepted = {True: np.zeros(nwalkers), False: np.zeros(nwalkers)}
-        self._rows: dict[bool, list[tuple[Array, Array, Array | None]]] = {True: [], False: []}
+        self._burnin, self._kept = _Phase(nwalkers), _Phase(nwalkers)
         rng, random_state = streams(seed, index)
         coords = initial_walkers(problem, nwalkers, rng, evaluate)
         log_prob, blobs = evaluate(coords)
@@ -120,17 +120,17 @@ class Ensemble:
         return self.steps >= self.target
 
     @property
-    def kept_rows(self) -> int:
+    def rows(self) -> int:
         """Rows taken since the last block, burn-in included."""
-        return len(self._rows[True]) + len(self._rows[False])
+        return len(self._burnin.rows) + len(self._kept.rows)
 
     @property
-    def accepted_fraction(self) -> tuple[float, int]:
-        """Accepted moves as far as they are counted, and of how many walker steps."""
+    def accepted(self) -> tuple[float, int]:
+        """Accepted moves as far as they are counted, and of how many."""
         warming = min(self.steps, self.burnin)
         counted = warming + (self.steps - warming) // self.thin_by
-        total = self._accepted[True].sum() + self._accepted[False].sum()
-        return float(total), counted * len(self._accepted[True])
+        total = self._burnin.accepted.sum() + self._kept.accepted.sum()
+        return float(total), counted * len(self._kept.accepted)
 
     def advance(self) -> None:
         """Take one step."""
@@ -141,33 +141,43 @@ class Ensemble:
         blobs = None if self._no_blobs else state.blobs.copy()
         coords, log_prob = state.coords.copy(), state.log_prob.copy()
         self._last = emcee.State(coords, log_prob, blobs, state.random_state)
-        warming = self.steps <= self.burnin
-        if warming or (self.steps - self.burnin) % self.thin_by == 0:
-            self._rows[warming].append((coords, log_prob, blobs))
-            self._accepted[warming] += accepted
+        if self.steps <= self.burnin:
+            self._burnin.add(self._last, accepted)
+        elif (self.steps - self.burnin) % self.thin_by == 0:
+            self._kept.add(self._last, accepted)
 
     def take_block(self) -> Block:
         """Return the rows since the last block, with the state after them, and forget the rows."""
-        block = Block(
+        return Block(
             ensemble=self.index,
             steps=self.steps,
-            burnin=self._stack(self._rows[True]),
-            kept=self._stack(self._rows[False]),
-            burnin_accepted=self._accepted[True].copy(),
-            accepted=self._accepted[False].copy(),
+            burnin=self._burnin.take(),
+            kept=self._kept.take(),
             coords=self._last.coords,
             log_prob=self._last.log_prob,
             blobs=self._last.blobs,
             random_state=self._last.random_state,
         )
-        self._rows = {True: [], False: []}
-        return block
 
-    def _stack(
-        self, rows: list[tuple[Array, Array, Array | None]]
-    ) -> tuple[Array, Array, Array | None]:
-        if not rows:
-            empty = np.empty(0)
-            return empty, empty, None if self._no_blobs else empty
-        chain, log_prob = np.stack([r[0] for r in rows]), np.stack([r[1] for r in rows])
-        return chain, log_prob, None if self._no_blobs else np.stack([r[2] for r in rows])
+
+class _Phase:
+    """Rows of burn-in, or kept ones, until a commit takes them."""
+
+    def __init__(self, nwalkers: int) -> None:
+        self.rows: list[tuple[Array, Array, Array | None]] = []
+        self.accepted = np.zeros(nwalkers)
+        self.random_state: tuple[Any, ...] | None = None
+
+    def add(self, state: emcee.State, accepted: Array) -> None:
+        self.rows.append((state.coords, state.log_prob, state.blobs))
+        self.accepted += accepted
+        self.random_state = state.random_state
+
+    def take(self) -> Rows:
+        rows, self.rows = self.rows, []
+        chain, log_prob, blobs = np.empty(0), np.empty(0), None
+        if rows:
+            chain, log_prob = np.stack([r[0] for r in rows]), np.stack([r[1] for r in rows])
+            if rows[0][2] is not None:
+                blobs = np.stack([r[2] for r in rows])
+        return Rows(chain, log_prob, blobs, self.accepted.copy(), self.random_state)

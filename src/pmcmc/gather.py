@@ -21,6 +21,7 @@ class Gather:
     ----------
     comm : MPI communicator
         Of the team roots; its rank 0 receives.
+
     """
 
     def __init__(self, comm: Any) -> None:

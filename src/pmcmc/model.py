@@ -48,6 +48,7 @@ def find(model: str) -> Path | None:
     ------
     UsageError
         If there is no such file or module.
+
     """
     if is_builtin(model):
         return None
@@ -77,6 +78,7 @@ def load(model: str) -> Problem:
         If it is not there.
     ModelError
         If it does not run (with its traceback), or does not describe a problem.
+
     """
     path = find(model)
     try:
@@ -89,7 +91,9 @@ def load(model: str) -> Problem:
         while trace is not None and _ours(trace.tb_frame.f_code.co_filename):
             trace = trace.tb_next
         lines = "".join(traceback.format_exception(type(exc), exc, trace)).rstrip()
-        raise ModelError(f"the model {model} ended with {what} while it was loaded\n{lines}") from exc
+        raise ModelError(
+            f"the model {model} ended with {what} while it was loaded\n{lines}"
+        ) from exc
     return from_module(module, model)
 
 
@@ -120,6 +124,7 @@ def from_module(module: ModuleType, model: str) -> Problem:
     ------
     ModelError
         If they do not describe one.
+
     """
     found: dict[str, Any] = {}
     for name in (*_KEYS, *_OLD_NAMES):

@@ -56,6 +56,7 @@ def parse_moves(spec: str) -> Moves:
     ------
     UsageError
         If a name or a weight is unknown or impossible.
+
     """
     pairs: Moves = []
     for part in spec.split(","):
@@ -70,7 +71,9 @@ def parse_moves(spec: str) -> Moves:
         except ValueError:
             value = -1.0
         if not 0 < value < np.inf:
-            raise UsageError(f"moves: the weight of {name} is {weight!r}; expected a number above 0")
+            raise UsageError(
+                f"moves: the weight of {name} is {weight!r}; expected a number above 0"
+            )
         pairs.append((NAMED[name](), value))
     return pairs
 
@@ -82,6 +85,7 @@ def check_moves(moves: Any, where: str = "moves") -> Moves:
     ------
     UsageError
         If it is not a list of moves, or of (move, weight) pairs.
+
     """
     given = moves if isinstance(moves, list | tuple) else [moves]
     pairs = [m if isinstance(m, tuple | list) and len(m) == 2 else (m, 1.0) for m in given]

@@ -106,7 +106,13 @@ _ALL = (
     Option("mode", _choice("split", "pool"), "split", "split|pool", "many teams of ranks, or one"),
     Option("teams", whole(1), None, "T", "that many teams, instead of --mode"),
     Option("seed", whole(0, MAX_SEED), None, "S", "for the same draws again (default: drawn)"),
-    Option("moves", _moves, None, "SPEC", "moves and weights, as in de:0.8,stretch:0.2 (default: stretch)"),
+    Option(
+        "moves",
+        _moves,
+        None,
+        "SPEC",
+        "moves and weights, as in de:0.8,stretch:0.2 (default: stretch)",
+    ),
     Option("thin_by", whole(1), 1, "M", "keep every M-th step"),
     Option("checkpoint", _seconds, 60.0, "SECONDS", "write the draws at least this often"),
     Option("overwrite", _switch, False, None, "replace the file if there is one"),
@@ -130,6 +136,7 @@ def check(values: Mapping[str, Any], what: str = "option") -> dict[str, Any]:
     ------
     UsageError
         For a name that is no option, a value that cannot be, or two that exclude each other.
+
     """
     found = {}
     for name, value in values.items():
@@ -138,7 +145,9 @@ def check(values: Mapping[str, Any], what: str = "option") -> dict[str, Any]:
         if value is not None:
             found[name] = OPTIONS[name].parse(name, value)
     if "teams" in found and "mode" in found:
-        raise UsageError(f"teams is {found['teams']} and mode is {found['mode']}: give one of them")
+        raise UsageError(
+            f"teams is {found['teams']} and mode is {found['mode']}: give one of them"
+        )
     return found
 
 
@@ -154,6 +163,7 @@ def read_config(path: Path) -> dict[str, Any]:
     ------
     UsageError
         If it cannot be read, or has a key that is no option.
+
     """
     try:
         with path.open("rb") as file:

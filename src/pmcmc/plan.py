@@ -36,6 +36,7 @@ class Plan:
         As the options; the same for every ensemble.
     remarks : tuple of str
         What the user should know: ranks that this shape cannot use, a shape that was changed.
+
     """
 
     size: int
@@ -78,12 +79,13 @@ class Plan:
         teams = f"{_count(len(self.teams), 'team')} of {width}"
         per_team = sorted({len(t.ensembles) for t in self.teams})
         if per_team != [1]:
-            teams += f", {_span(per_team)} ensembles each"
+            each = " each" if len(self.teams) > 1 else ""
+            teams += f", {_span(per_team)} ensembles{each}"
         steps = sorted(set(self.steps))
         each = f"{self.burnin} burn-in + {_span(steps)} steps"
         total = f"{self.nsteps} steps, {self.nsteps * self.nwalkers} draws in all"
         if self.thin_by > 1:
-            each += f", one of {self.thin_by} kept" if self.thin_by > 1 else ""
+            each += f" of {self.thin_by} moves"
         return [
             ("ranks", f"{self.size} ({self.mode()}): {teams}"),
             ("ensembles", f"{self.nensembles} of {self.nwalkers} walkers, each {each}"),
@@ -133,6 +135,7 @@ def make_plan(
     ------
     UsageError
         If an ensemble would get no step.
+
     """
     remarks = []
     if nensembles is None:

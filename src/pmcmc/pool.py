@@ -29,6 +29,7 @@ class TeamPool:
     problem : Problem
         Probed, so that the form of its results is known.
     control : Control
+
     """
 
     def __init__(self, comm: Any, problem: Problem, control: Control) -> None:
@@ -47,6 +48,7 @@ class TeamPool:
         ------
         EvaluationError
             If log_prob fails here. A failure elsewhere comes through ``tick``.
+
         """
         if self.size == 1:
             return self.problem.evaluate(coords, tick, self.control.where)

@@ -98,6 +98,7 @@ class Prior:
     ------
     ModelError
         If ``frozen`` is no such distribution, or its parameters are invalid.
+
     """
 
     def __init__(self, name: str, frozen: Any) -> None:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from .errors import ControlFlow, EvaluationError, ModelError
 from .priors import Prior
-from .returns import Evaluated, Returns, Unfit
+from .returns import Evaluated, Returns, Unfit, has_parts
 
 Array = npt.NDArray[np.float64]
 Tick = Callable[[], None]
@@ -61,6 +61,7 @@ class Problem:
     ------
     ModelError
         If these do not describe a problem.
+
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Problem:
         ------
         ModelError
             If it is not there, does not run, or does not describe a problem.
+
         """
         from .model import load
 
@@ -210,7 +212,7 @@ class Problem:
         if prior == -np.inf:
             return (prior, *self.returns.blank) if self.returns.has_blobs else prior
         result = self._likelihood(theta, *self.args, **self.kwargs)
-        if isinstance(result, tuple | list) and len(result) > 1:
+        if has_parts(result) and len(result) > 1:
             return (prior + result[0], *result[1:])
         return prior + result
 
@@ -240,6 +242,7 @@ class Problem:
         ------
         EvaluationError
             If log_prob raises, or returns NaN, +inf, or something of the wrong shape.
+
         """
         rows = np.array(coords, dtype=np.float64)  # a copy: a function may write into theta
         function, results, i = self.log_prob, [], 0
@@ -270,6 +273,7 @@ class Problem:
         ------
         EvaluationError
             As ``evaluate``.
+
         """
         for theta in self._probe_points():
             try:
@@ -278,7 +282,7 @@ class Problem:
                 raise
             except BaseException as exc:
                 self._raised(exc, theta, where)
-            if np.ndim(result) > 0 or isinstance(result, tuple) or result != -np.inf:
+            if has_parts(result) or result != -np.inf:
                 break  # else it may be a bare -inf where others have blobs
         try:
             self.returns.learn(result)

@@ -22,6 +22,7 @@ def load(path: str | Path) -> Result:
     ------
     StoreError
         If it is not there, or not a pmcmc file.
+
     """
     return Result.open(Path(path))
 
@@ -42,6 +43,7 @@ class Result:
         As in the file.
     steps : tuple of int
         Kept production steps of each ensemble so far.
+
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -92,6 +94,7 @@ class Result:
         ------
         StoreError
             If there are no draws.
+
         """
         return self._get("chain", discard, thin, flat)
 
@@ -116,6 +119,7 @@ class Result:
         ------
         UsageError
             If there is no such parameter.
+
         """
         if name not in self.names:
             raise UsageError(f"there is no parameter {name}; there are {', '.join(self.names)}")
@@ -131,6 +135,7 @@ class Result:
         ------
         StoreError
             If there are no draws.
+
         """
         if not self.ndraws:
             raise StoreError(self._no_draws())
@@ -160,9 +165,7 @@ class Result:
 
     def _stack(self, name: str, stop: int, rows: slice, phase: str) -> Array:
         cut = slice(rows.start, stop, rows.step)
-        return np.stack(
-            [self._reader.values(name, e, cut, phase) for e in range(self.nensembles)]
-        )
+        return np.stack([self._reader.values(name, e, cut, phase) for e in range(self.nensembles)])
 
     def _no_draws(self, discard: int = 0, thin: int = 1) -> str:
         name = self.path or "the run"

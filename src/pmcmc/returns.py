@@ -42,6 +42,7 @@ class Returns:
         As the user gave it. Without it numeric blobs are float64.
     vectorized : bool
         Results are one array (n,).
+
     """
 
     def __init__(self, blobs_dtype: Any, vectorized: bool) -> None:
@@ -60,6 +61,7 @@ class Returns:
         ------
         Unfit
             If it is not one number, or its blobs cannot be kept without a blobs_dtype.
+
         """
         if self.vectorized:
             if self.given is not None:
@@ -71,8 +73,7 @@ class Returns:
                 f"an array of shape {result.shape}",
                 "expected one number (is a sum missing?), or with blobs a tuple: return lp, a, b",
             )
-        self.has_blobs = isinstance(result, tuple | list | np.ndarray) and np.size(result[0]) == 1
-        self.has_blobs = self.has_blobs and len(result) > 1
+        self.has_blobs = has_parts(result) and len(result) > 1 and np.size(result[0]) == 1
         if not self.has_blobs:
             if self.given is not None:
                 raise Unfit(0, f"{result!r}", "blobs_dtype is given, so blobs are expected")
@@ -102,13 +103,14 @@ class Returns:
         ------
         Unfit
             If one is NaN, +inf, or not of the form learnt.
+
         """
         if self.vectorized:
             return Evaluated(_column(np.asarray(results), n), None)
         if not self.has_blobs:
             return Evaluated(_scalars(results), None)
         for row, result in enumerate(results):
-            if np.ndim(result) == 0 and not isinstance(result, tuple | list):
+            if not has_parts(result):
                 raise Unfit(row, f"{result!r} without blobs", self._expected())
             if len(result) != self._width:
                 raise Unfit(row, f"{len(result) - 1} blobs", self._expected())
@@ -130,7 +132,16 @@ class Returns:
 
     def settings(self) -> list[Any] | None:
         """Return the form of the blobs for the file, None without blobs."""
-        return [np.lib.format.dtype_to_descr(self.dtype), list(self.shape)] if self.has_blobs else None
+        return (
+            [np.lib.format.dtype_to_descr(self.dtype), list(self.shape)]
+            if self.has_blobs
+            else None
+        )
+
+
+def has_parts(result: Any) -> bool:
+    """Tell whether one result is a sequence, as with blobs, and not a number."""
+    return isinstance(result, tuple | list) or (isinstance(result, np.ndarray) and result.ndim > 0)
 
 
 def _numeric(blobs: Sequence[Any]) -> bool:
@@ -144,7 +155,9 @@ def _check_blobs_dtype(given: Any) -> np.dtype[Any]:
     try:
         dtype = np.dtype(given)
     except TypeError:
-        raise ModelError(f"blobs_dtype is {given!r}, which numpy does not take as a dtype") from None
+        raise ModelError(
+            f"blobs_dtype is {given!r}, which numpy does not take as a dtype"
+        ) from None
     parts = [dtype[n].base for n in dtype.names] if dtype.names else [dtype.base]
     if any(p.kind in "OU" for p in parts):
         raise ModelError(

@@ -34,6 +34,7 @@ def streams(seed: int, ensemble: int) -> tuple[np.random.Generator, tuple[Any, .
     (Generator, tuple)
         The generator that makes the start, and the state of the ``RandomState`` with which
         emcee samples (as ``RandomState.get_state()`` returns it).
+
     """
     start, sampling = np.random.SeedSequence(seed, spawn_key=(ensemble,)).spawn(2)
     generator = np.random.Generator(np.random.PCG64(start))

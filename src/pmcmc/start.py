@@ -36,6 +36,7 @@ def initial_walkers(
         If the walkers have a wrong shape, or span fewer than ndim dimensions.
     EvaluationError
         If no start with finite log_prob is found.
+
     """
     initial = problem.initial
     if isinstance(initial, str):
@@ -136,7 +137,9 @@ def _map_ball(
             best_z, best_value = z, value
     assert best_z is not None
     centre = theta_of(best_z[None])[0]
-    return _ball(problem, centre, _local_width(problem, centre, evaluate), len(draws), rng, evaluate)
+    return _ball(
+        problem, centre, _local_width(problem, centre, evaluate), len(draws), rng, evaluate
+    )
 
 
 def _search(cost: Callable[[Array], Array], z0: Array) -> tuple[Array, float]:

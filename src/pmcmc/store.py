@@ -94,19 +94,28 @@ class Header:
 
 
 @dataclass
-class Block:
-    """Steps of one ensemble between two commits, and its state after the last of them.
+class Rows:
+    """Steps of one phase of an ensemble since the last commit: (step, walker, ...).
 
-    Chains are (step, walker, ndim), log_prob (step, walker), blobs (step, walker, ...) or None;
-    accepted counts are totals since the run began, as emcee counts them.
+    ``accepted`` (walker,) counts since the run began, as emcee does, and ``random_state`` is that
+    after the last of all rows; None before the first.
     """
+
+    chain: Array
+    log_prob: Array
+    blobs: Array | None
+    accepted: Array
+    random_state: tuple[Any, ...] | None
+
+
+@dataclass
+class Block:
+    """What one ensemble adds to a commit, and its state after ``steps`` steps in all."""
 
     ensemble: int
     steps: int
-    burnin: tuple[Array, Array, Array | None]
-    kept: tuple[Array, Array, Array | None]
-    burnin_accepted: Array
-    accepted: Array
+    burnin: Rows
+    kept: Rows
     coords: Array
     log_prob: Array
     blobs: Array | None
@@ -123,6 +132,7 @@ class Store:
     header : Header
     overwrite : bool
         Replace a file that is there.
+
     """
 
     path: Path | None
@@ -146,6 +156,7 @@ class Store:
         ------
         StoreError
             If it cannot be written.
+
         """
         if self.path is None:
             self._memory = h5py.File("memory", "w", driver="core", backing_store=False)
@@ -171,6 +182,7 @@ class Store:
         ------
         StoreError
             If the file cannot be written; what was committed before is still whole.
+
         """
         with _telling(self.path), self._open() as file:
             for block in blocks:
@@ -203,20 +215,22 @@ class Store:
 
     def _write_rows(self, file: h5py.File, block: Block) -> None:
         for i, (phase, rows) in enumerate(zip(PHASES, (block.burnin, block.kept), strict=True)):
-            n = len(rows[0])
+            n = len(rows.chain)
             if not n:
                 continue
             group = file[_group(phase, block.ensemble)]
             at = slice(self._rows[i, block.ensemble], self._rows[i, block.ensemble] + n)
-            for name, values in zip(("chain", "log_prob", "blobs"), rows, strict=True):
-                if values is not None:
-                    group[name][at] = values
+            group["chain"][at] = rows.chain
+            group["log_prob"][at] = rows.log_prob
+            if rows.blobs is not None:
+                group["blobs"][at] = rows.blobs
             self._rows[i, block.ensemble] += n
 
     def _write_state(self, block: Block) -> None:
         one = self._record["ensembles"][block.ensemble]
-        for name in ("steps", "burnin_accepted", "accepted", "coords", "log_prob"):
+        for name in ("steps", "coords", "log_prob"):
             one[name] = getattr(block, name)
+        one["burnin_accepted"], one["accepted"] = block.burnin.accepted, block.kept.accepted
         if block.blobs is not None:
             one["blobs"] = block.blobs
         _, *random = block.random_state
@@ -224,16 +238,14 @@ class Store:
             one["random"][name] = value
 
     def _write_emcee_view(self, file: h5py.File, block: Block) -> None:
-        counts = (block.burnin_accepted, block.accepted)
-        for i, (phase, accepted) in enumerate(zip(PHASES, counts, strict=True)):
-            group = file[_group(phase, block.ensemble)]
-            iteration = int(self._rows[i, block.ensemble])
-            if iteration == group.attrs["iteration"]:
+        for i, (phase, rows) in enumerate(zip(PHASES, (block.burnin, block.kept), strict=True)):
+            if not len(rows.chain) or rows.random_state is None:
                 continue
-            group["accepted"][...] = accepted
-            for k, value in enumerate(block.random_state[1:], start=1):
+            group = file[_group(phase, block.ensemble)]
+            group["accepted"][...] = rows.accepted
+            for k, value in enumerate(rows.random_state[1:], start=1):
                 group.attrs.modify(f"random_state_{k}", value)
-            group.attrs.modify("iteration", iteration)
+            group.attrs.modify("iteration", int(self._rows[i, block.ensemble]))
 
 
 class Reader:
@@ -249,6 +261,7 @@ class Reader:
     ------
     StoreError
         If it is not a pmcmc file, or no record in it is whole.
+
     """
 
     def __init__(self, path: Path | None, memory: h5py.File | None = None) -> None:
@@ -322,6 +335,7 @@ def check_output(path: Path, overwrite: bool = False) -> None:
     ------
     UsageError
         With what to do.
+
     """
     if path.is_dir():
         raise UsageError(f"the output {path} is a folder: give the name of a file in it")

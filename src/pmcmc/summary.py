@@ -79,6 +79,7 @@ def summarize(
         The list has one array per ensemble.
     thin_by : int
         Steps per row.
+
     """
     rows = []
     for name, parts in chains:

@@ -30,6 +30,7 @@ class Talk:
         None: a bar on a terminal, else a line now and then.
     rank : int
         Only rank 0 talks.
+
     """
 
     def __init__(self, on: bool, progress: bool | None, rank: int = 0) -> None:
@@ -125,10 +126,12 @@ def _names(names: tuple[str, ...]) -> str:
 
 
 def time_text(seconds: float) -> str:
-    for limit, unit, size in ((1e-3, "us", 1e-6), (1, "ms", 1e-3), (120, "s", 1), (7200, "min", 60)):
+    for limit, unit, size in (
+        (1e-3, "us", 1e-6),
+        (1, "ms", 1e-3),
+        (120, "s", 1),
+        (7200, "min", 60),
+    ):
         if seconds < limit:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds / 3600:.3g} h"
-
-
-

@@ -1,0 +1,165 @@
+"""Where the ranks go never changes the draws, and they are plain emcee's, bit for bit."""
+
+import emcee
+import numpy as np
+import pytest
+
+from plain import assert_same_as_plain, assert_same_files, plain_emcee, shares, streams
+
+# blobs, a start of its own, thinning and weighted moves at once
+BLOBS = """
+import numpy as np
+names = parameters = ["a", "b", "c"]
+blobs_dtype = [("r", float), ("n", int), ("tag", "S4"), ("v", float, (2,))]
+A = np.array([[2.0, 0.5, 0.1], [0.5, 1.0, 0.2], [0.1, 0.2, 0.5]])
+def log_prob(theta):
+    if theta[0] > 2.5:
+        return -np.inf, 0.0, 0, b"out", [0.0, 0.0]
+    r = float(theta @ theta)
+    return -0.5 * theta @ A @ theta, r, int(10 * r), b"in", theta[:2]
+def initial(nwalkers, rng):
+    return np.minimum(rng.normal(size=(nwalkers, 3)), 2.0)
+"""
+# plain blobs: float64, one of them an integer at first
+FLOATS = """
+import numpy as np
+parameters = ["a", "b"]
+def log_prob(theta):
+    return -0.5 * (theta**2).sum(), int(0), theta[0] / 3
+initial = np.random.default_rng(3).normal(size=(10, 2))
+"""
+VECTORIZED = """
+import numpy as np
+from scipy import stats
+parameters = {"a": stats.norm(0, 2), "b": stats.uniform(-1, 3), "c": stats.loguniform(0.1, 10)}
+vectorized = True
+def log_likelihood(theta):
+    return -0.5 * (theta[:, 0] - theta[:, 1]) ** 2 - theta[:, 2]
+initial = "prior"
+"""
+ARGS = {
+    "blobs": "--nsteps 27 --burnin 6 --nensembles 4 --nwalkers 14 --thin-by 3 --moves "
+    "de:0.6,stretch:0.3,walk:0.1",
+    "floats": "--nsteps 27 --burnin 0 --nensembles 4",
+    "vectorized": "--nsteps 27 --burnin 5 --nensembles 4 --nwalkers 16 --moves kde,desnooker",
+}
+TEXTS = {"blobs": BLOBS, "floats": FLOATS, "vectorized": VECTORIZED}
+SHAPES = {"split": "--mode split", "pool": "--mode pool", "teams": "--teams 2"}
+
+
+def plain(kind):
+    """Return the plain samplers that a model's file must equal."""
+    space: dict = {}
+    exec(TEXTS[kind], space)
+    samplers = []
+    for e, steps in enumerate(shares(27, 4)):
+        rng, state = streams(5, e)
+        if kind == "blobs":
+            moves = [
+                (emcee.moves.DEMove(), 0.6),
+                (emcee.moves.StretchMove(), 0.3),
+                (emcee.moves.WalkMove(), 0.1),
+            ]
+            p0, log_prob = space["initial"](14, rng), space["log_prob"]
+            options = {
+                "burnin": 6,
+                "thin_by": 3,
+                "moves": moves,
+                "blobs_dtype": space["blobs_dtype"],
+            }
+        elif kind == "floats":
+            p0, log_prob = space["initial"], space["log_prob"]
+            options = {"burnin": 0, "blobs_dtype": float}
+        else:
+            from pmcmc.moves import SnookerMove
+
+            priors = space["parameters"].values()
+            p0 = np.stack([p.rvs(size=16, random_state=rng) for p in priors], axis=1)
+
+            def log_prob(theta, priors=priors):
+                total = sum(p.logpdf(theta[:, i]) for i, p in enumerate(priors))
+                ok = total > -np.inf
+                total[ok] += space["log_likelihood"](theta[ok])
+                return total
+
+            moves = [(emcee.moves.KDEMove(), 1.0), (SnookerMove(), 1.0)]
+            options = {"burnin": 5, "moves": moves, "vectorize": True}
+        samplers.append(plain_emcee(log_prob, p0, state, steps, **options))
+    return samplers
+
+
+def sample(launcher, ranks, tmp_path, model, kind, shape, name):
+    file = model(TEXTS[kind])
+    args = f"-m pmcmc {file} --seed 5 {ARGS[kind]} {SHAPES[shape]} --output {name}"
+    done = launcher(ranks, *args.split(), cwd=tmp_path)
+    assert done.returncode == 0, done
+    return tmp_path / name
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("ranks", [1, 2, 3, 5])
+def test_mpich_draws_equal_plain_emcee(launch, tmp_path, model, ranks, shape):
+    path = sample(launch, ranks, tmp_path, model, "blobs", shape, "x.h5")
+    assert_same_as_plain(path, plain("blobs"))
+
+
+@pytest.mark.parametrize("kind", ["floats", "vectorized"])
+def test_other_kinds_of_problem(launch, tmp_path, model, kind):
+    one = sample(launch, 0, tmp_path, model, kind, "split", "one.h5")
+    if kind == "floats":  # priors in closed form may differ in the last bit from scipy's
+        assert_same_as_plain(one, plain(kind))
+    else:
+        assert_close_to_plain(one, plain(kind))
+    for ranks, shape in ((3, "pool"), (5, "split"), (3, "teams")):
+        other = sample(launch, ranks, tmp_path, model, kind, shape, f"{ranks}{shape}.h5")
+        assert_same_files(one, other)
+
+
+def assert_close_to_plain(path, samplers):
+    import h5py
+
+    with h5py.File(path) as file:
+        for e, sampler in enumerate(samplers):
+            group = file[f"ensembles/{e:04d}"]
+            np.testing.assert_allclose(group["chain"][...], sampler.get_chain(), rtol=1e-9)
+            np.testing.assert_array_equal(group["accepted"][...], sampler.backend.accepted)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "shape"), [(1, "split"), (2, "pool"), (3, "teams"), (5, "split")]
+)
+def test_open_mpi_draws_equal_plain_emcee(launch_openmpi, tmp_path, model, ranks, shape):
+    path = sample(launch_openmpi, ranks, tmp_path, model, "blobs", shape, "x.h5")
+    assert_same_as_plain(path, plain("blobs"))
+
+
+def test_draws_do_not_depend_on_commits(launch, tmp_path, model):
+    one = sample(launch, 2, tmp_path, model, "blobs", "split", "one.h5")
+    SHAPES["often"] = "--teams 2 --checkpoint 0.0001"
+    assert_same_files(one, sample(launch, 3, tmp_path, model, "blobs", "often", "often.h5"))
+
+
+def test_map_start_is_the_same_in_every_shape_and_each_ensemble_has_its_own(
+    launch, tmp_path, model
+):
+    name = model(
+        """
+from scipy import stats
+parameters = {"a": stats.norm(0, 10), "b": stats.halfnorm(0, 5)}
+def log_likelihood(theta):
+    a, b = theta
+    return -0.5 * ((a - 3) / 0.1) ** 2 - 0.5 * ((b - a) / 0.5) ** 2
+"""
+    )
+    args = f"-m pmcmc {name} --seed 5 --nsteps 30 --burnin 1 --nensembles 3 --output"
+    for ranks, shape in ((0, "split"), (3, "pool"), (2, "split")):
+        done = launch(ranks, *args.split(), f"{ranks}.h5", "--mode", shape, cwd=tmp_path)
+        assert done.returncode == 0, done
+        assert_same_files(tmp_path / "0.h5", tmp_path / f"{ranks}.h5")
+    import pmcmc
+
+    burnin = pmcmc.load(tmp_path / "0.h5").get_burnin()
+    assert len(np.unique(burnin[:, 0, 0, 0])) == 3
+    # a ball of the local width round the maximum, not the prior
+    np.testing.assert_allclose(burnin[..., 0].mean(), 3, atol=0.1)
+    assert burnin[..., 0].std() < 0.3

@@ -34,7 +34,7 @@ class Launcher:
         return subprocess.run(
             command,
             cwd=cwd,
-            env=clean_env() | (env or {}),
+            env={k: v for k, v in (clean_env() | (env or {})).items() if v is not None},
             timeout=timeout,
             capture_output=True,
             text=True,

@@ -1,4 +1,4 @@
-"""No failure is silent and none hangs: the failure matrix, each with exit status and time limit."""
+"""No failure is silent and none hangs: the failure matrix, with exit status and time limit."""
 
 import subprocess
 import time

@@ -22,7 +22,7 @@ def main() -> int:
         if not set(sys.argv[1:2]) & set(WITHOUT_RANKS):
             comm = world()
             rank = comm.Get_rank()
-            threads = limit_threads(comm.Get_size())
+            threads = limit_threads(comm.Get_size(), rank)
         elif rank > 0:
             return 0
         from .cli import main as run

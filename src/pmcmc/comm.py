@@ -71,7 +71,7 @@ def check_launch(env: Any, size: int) -> None:
     if size > 1 or env.get(OVERRIDE):
         return
     # the process manager's own word first: under mpiexec in Slurm the step is that of its proxies
-    variables = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
+    variables: tuple[str, ...] = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
     if not any(v in env for v in variables):
         variables = ("SLURM_STEP_NUM_TASKS",)
     for variable in variables:
@@ -102,7 +102,7 @@ def launcher_rank(env: Any = os.environ) -> int:
     return 0
 
 
-def limit_threads(size: int, env: Any = os.environ) -> str | None:
+def limit_threads(size: int, rank: int = 0, env: Any = os.environ) -> str | None:
     """Give each rank its share of threads, before numpy is loaded; return what to say.
 
     With several ranks, and unless the user set it, BLAS and OpenMP get SLURM_CPUS_PER_TASK
@@ -112,6 +112,8 @@ def limit_threads(size: int, env: Any = os.environ) -> str | None:
         return None
     threads = env.get("SLURM_CPUS_PER_TASK", "1")
     if "numpy" in sys.modules:
+        if rank > 0:
+            return None
         warnings.warn(
             f"numpy was loaded before pmcmc could set OMP_NUM_THREADS={threads}: each of {size} "
             "ranks may start a thread per core; set it in the job script",
@@ -247,8 +249,7 @@ class Control:
             answer: list[Any] = []
 
             def answered() -> bool:
-                message = self.receive()
-                if message is not None:
+                if (message := self.receive()) is not None:
                     answer.append(message[2])
                 return bool(answer)
 
@@ -259,7 +260,7 @@ class Control:
         def complete() -> bool:
             while (message := self.receive()) is not None:
                 values[message[0]] = message[2]
-            return len(values) == self.size
+            return bool(len(values) == self.size)
 
         wait_for(complete)
         result = decide([values[rank] for rank in range(self.size)])

@@ -75,7 +75,7 @@ def run(problem: Problem | None, comm: Any = None, **options: Any) -> Result | N
             'pmcmc.Problem(log_prob, parameters=["a", "b"], initial=p0)'
         )
     ranks = comm_module.world() if comm is None else comm
-    comm_module.limit_threads(ranks.Get_size())
+    comm_module.limit_threads(ranks.Get_size(), ranks.Get_rank())
     talk = Talk(on=False, progress=found.get("progress", False))
     return execute(lambda: problem, found, ranks, talk)
 

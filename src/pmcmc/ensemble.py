@@ -179,5 +179,5 @@ class _Phase:
         if rows:
             chain, log_prob = np.stack([r[0] for r in rows]), np.stack([r[1] for r in rows])
             if rows[0][2] is not None:
-                blobs = np.stack([r[2] for r in rows])
+                blobs = np.array([r[2] for r in rows])
         return Rows(chain, log_prob, blobs, self.accepted.copy(), self.random_state)

@@ -48,7 +48,7 @@ class Gather:
             self._requests.append(self.comm.Igatherv(self._bytes, None))
 
     def poll(self) -> list[Any] | None:
-        """Move the round on; on rank 0 return everyone's value, in rank order, once it is there."""
+        """Move the round on; on rank 0 return all values, in rank order, once they are there."""
         if not self._requests or not self._done():
             return None
         if not self._contents_posted:

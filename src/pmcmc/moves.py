@@ -63,8 +63,8 @@ def parse_moves(spec: str) -> Moves:
         name, colon, weight = part.strip().partition(":")
         if name not in NAMED:
             raise UsageError(
-                f"moves: there is no move {name!r}; the moves are {', '.join(NAMED)}, with weights "
-                "as in de:0.8,stretch:0.2 (any other emcee move: moves = [...] in the model)"
+                f"moves: there is no move {name!r}; the moves are {', '.join(NAMED)}, with "
+                "weights as in de:0.8,stretch:0.2 (other emcee moves: moves = [...] in the model)"
             )
         try:
             value = float(weight) if colon else 1.0

@@ -40,22 +40,23 @@ def whole(least: int, most: int | None = None) -> Parse:
 
     def parse(name: str, value: Any) -> int:
         span = f"from {least} to {most}" if most is not None else f"of at least {least}"
-        try:
-            if isinstance(value, bool):
-                raise ValueError
-            number = int(value) if not isinstance(value, float) else value
-        except (TypeError, ValueError):
-            try:
-                number = float(value) if isinstance(value, str) else None
-            except ValueError:
-                number = None
-        if isinstance(number, float):
-            number = int(number) if number.is_integer() else None
+        number = _integer(value)
         if number is None or number < least or (most is not None and number > most):
             raise _fail(name, f"a whole number {span}", value)
-        return int(number)
+        return number
 
     return parse
+
+
+def _integer(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    try:
+        if isinstance(value, str):
+            value = float(value) if set(value) & set(".eE") else int(value)
+        return int(value) if value == int(value) else None
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _seconds(name: str, value: Any) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from .errors import UsageError
@@ -176,7 +177,7 @@ def _blocks(total: int, parts: int) -> list[range]:
     ends = [0]
     for share in _shares(total, parts):
         ends.append(ends[-1] + share)
-    return [range(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [range(a, b) for a, b in itertools.pairwise(ends)]
 
 
 def _teams(size: int, nensembles: int, nteams: int) -> tuple[Team, ...]:

@@ -27,15 +27,15 @@ _FORMS: dict[str, Callable[[tuple[float, ...], Any], Callable[[Any], Any]]] = {
     "norm": lambda p, m: lambda y: -y * y / 2.0 - _HALF_LOG_2PI,
     "halfnorm": lambda p, m: lambda y: 0.5 * math.log(2 / math.pi) - y * y / 2.0,
     "truncnorm": lambda p, m: _truncnorm(*p),
-    "loguniform": lambda p, m: _loguniform(*p, m),
-    "lognorm": lambda p, m: _lognorm(*p, m),
+    "loguniform": lambda p, m: _loguniform(m, *p),
+    "lognorm": lambda p, m: _lognorm(m, *p),
     "expon": lambda p, m: lambda y: -y,
-    "gamma": lambda p, m: _gamma(*p, m),
-    "invgamma": lambda p, m: _invgamma(*p, m),
-    "beta": lambda p, m: _beta(*p, m),
+    "gamma": lambda p, m: _gamma(m, *p),
+    "invgamma": lambda p, m: _invgamma(m, *p),
+    "beta": lambda p, m: _beta(m, *p),
     "cauchy": lambda p, m: lambda y: -math.log(math.pi) - m.log1p(y * y),
     "halfcauchy": lambda p, m: lambda y: math.log(2 / math.pi) - m.log1p(y * y),
-    "t": lambda p, m: _t(*p, m),
+    "t": lambda p, m: _t(m, *p),
     "laplace": lambda p, m: lambda y: math.log(0.5) - m.fabs(y),
     "logistic": lambda p, m: lambda y: -m.fabs(y) - 2.0 * m.log1p(m.exp(-m.fabs(y))),
 }
@@ -48,12 +48,12 @@ def _truncnorm(a: float, b: float) -> Callable[[Any], Any]:
     return lambda y: top - y * y / 2.0
 
 
-def _loguniform(a: float, b: float, m: Any) -> Callable[[Any], Any]:
+def _loguniform(m: Any, a: float, b: float) -> Callable[[Any], Any]:
     width = math.log(math.log(b) - math.log(a))
     return lambda y: -m.log(y) - width
 
 
-def _lognorm(s: float, m: Any) -> Callable[[Any], Any]:
+def _lognorm(m: Any, s: float) -> Callable[[Any], Any]:
     c = math.log(s) + _HALF_LOG_2PI
 
     def form(y: Any) -> Any:
@@ -63,22 +63,22 @@ def _lognorm(s: float, m: Any) -> Callable[[Any], Any]:
     return form
 
 
-def _gamma(a: float, m: Any) -> Callable[[Any], Any]:
+def _gamma(m: Any, a: float) -> Callable[[Any], Any]:
     c = float(special.gammaln(a))
     return lambda y: (a - 1.0) * m.log(y) - y - c
 
 
-def _invgamma(a: float, m: Any) -> Callable[[Any], Any]:
+def _invgamma(m: Any, a: float) -> Callable[[Any], Any]:
     c = float(special.gammaln(a))
     return lambda y: -(a + 1.0) * m.log(y) - c - 1.0 / y
 
 
-def _beta(a: float, b: float, m: Any) -> Callable[[Any], Any]:
+def _beta(m: Any, a: float, b: float) -> Callable[[Any], Any]:
     c = float(special.betaln(a, b))
     return lambda y: (b - 1.0) * m.log1p(-y) + (a - 1.0) * m.log(y) - c
 
 
-def _t(df: float, m: Any) -> Callable[[Any], Any]:
+def _t(m: Any, df: float) -> Callable[[Any], Any]:
     c = float(special.gammaln(0.5 * (df + 1)) - special.gammaln(0.5 * df))
     c -= 0.5 * (math.log(df) + math.log(math.pi))
     return lambda y: c - (df + 1) / 2 * m.log1p(y * y / df)

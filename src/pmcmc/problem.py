@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ControlFlow, EvaluationError, ModelError
+from .errors import EvaluationError, ModelError
 from .priors import Prior
 from .returns import Evaluated, Returns, Unfit, has_parts
 
@@ -193,7 +193,7 @@ class Problem:
         else:
             total = 0.0  # type: ignore[assignment]
             for prior, x in zip(self.priors, theta.tolist(), strict=False):
-                total += prior.logpdf(x)  # type: ignore[assignment]
+                total += prior.logpdf(x)
         if self._prior is not None and np.any(total > -np.inf):
             total = total + self._prior(theta, *self.args, **self.kwargs)
         return total
@@ -233,6 +233,7 @@ class Problem:
         Parameters
         ----------
         coords : ndarray (n, ndim)
+            Rows of coordinates.
         tick : callable, optional
             Called between evaluations: it looks for signals and messages and may raise.
         where : str
@@ -245,19 +246,25 @@ class Problem:
 
         """
         rows = np.array(coords, dtype=np.float64)  # a copy: a function may write into theta
-        function, results, i = self.log_prob, [], 0
-        try:
-            if self.vectorized:
+        function = self.log_prob
+        if self.vectorized:
+            try:
                 results = function(rows)
-            else:
-                for i, theta in enumerate(rows):  # noqa: B007
+            except KeyboardInterrupt:
+                raise
+            except BaseException as exc:
+                self._raised(exc, coords, where)
+        else:
+            results = []
+            for theta in rows:
+                try:
                     results.append(function(theta))
-                    if tick is not None:
-                        tick()
-        except (KeyboardInterrupt, ControlFlow):
-            raise
-        except BaseException as exc:
-            self._raised(exc, coords if self.vectorized else coords[i], where)
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as exc:
+                    self._raised(exc, coords[len(results)], where)
+                if tick is not None:
+                    tick()
         try:
             return self.returns.pack(results, len(rows))
         except Unfit as exc:

@@ -86,7 +86,8 @@ class Returns:
                 f"give a blobs_dtype, for example: blobs_dtype = {_suggest_dtype(blobs)}",
             )
         self._width = len(result)
-        self.dtype = self.given or np.dtype(np.float64)
+        if self.given is not None:
+            self.dtype = self.given
         array = self._blob_array([result])
         self.shape = array.shape[1:]
         if self.dtype.names:
@@ -153,7 +154,7 @@ def _numeric(blobs: Sequence[Any]) -> bool:
 
 def _check_blobs_dtype(given: Any) -> np.dtype[Any]:
     try:
-        dtype = np.dtype(given)
+        dtype: np.dtype[Any] = np.dtype(given)
     except TypeError:
         raise ModelError(
             f"blobs_dtype is {given!r}, which numpy does not take as a dtype"
@@ -213,7 +214,7 @@ def _column(values: npt.NDArray[Any], n: int) -> Array:
         values = values.reshape(n).astype(np.float64)
     except (TypeError, ValueError):
         raise Unfit(0, f"values of type {values.dtype}, not numbers") from None
-    _refuse_bad(values, values)
+    _refuse_bad(values, values.tolist())
     return values
 
 

@@ -159,7 +159,7 @@ class Store:
 
         """
         if self.path is None:
-            self._memory = h5py.File("memory", "w", driver="core", backing_store=False)
+            self._memory = h5py.File(f"memory-{id(self)}", "w", driver="core", backing_store=False)
             _lay_out(self._memory, self.header)
             self.created = True
             return
@@ -325,7 +325,7 @@ class Reader:
             if not slots["sequence"].any():
                 return np.zeros((), slots.dtype)
             raise StoreError(f"{self._name()} is damaged: none of its records is whole")
-        return max(whole, key=lambda s: int(s["sequence"]))  # type: ignore[no-any-return]
+        return max(whole, key=lambda s: int(s["sequence"]))
 
 
 def check_output(path: Path, overwrite: bool = False) -> None:

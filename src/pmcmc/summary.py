@@ -79,13 +79,16 @@ def summarize(
         The list has one array per ensemble.
     thin_by : int
         Steps per row.
+    acceptance_fraction, nensembles, ndraws
+        For the Summary.
 
     """
     rows = []
     for name, parts in chains:
         mean, sd = moments(parts)
         tau = autocorrelation_time([p for p in parts if len(p)]) * thin_by
-        rows.append(Row(name, mean, sd, *quantiles(parts), tau))
+        q16, q50, q84 = quantiles(parts)
+        rows.append(Row(name, mean, sd, q16, q50, q84, tau))
     return Summary(tuple(rows), acceptance_fraction, nensembles, ndraws)
 
 

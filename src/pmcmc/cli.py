@@ -15,6 +15,7 @@ from .errors import StoreError, UsageError
 from .options import CONFIG_FILE, OPTIONS, check, read_config, unknown
 from .problem import Problem
 from .result import Result, load
+from .summary import Summary
 from .talk import Talk, time_text
 
 COMMANDS = ("run", "summary", "status")
@@ -165,7 +166,7 @@ def _run(args: dict[str, Any], comm: Any, threads: str | None) -> int:
     summary = result.summary()
     talk.say(
         f"done in {time_text(talk.seconds)}: {result.ndraws} draws in {result.path}, "
-        f"acceptance {summary.acceptance_fraction:.2f}\n\n{summary}\n"
+        f"acceptance {summary.acceptance_fraction:.2f}\n\n{_table(summary)}\n"
     )
     _next_steps(bare, result)
     return 0
@@ -200,8 +201,13 @@ def _summary(path: Path, as_json: bool) -> int:
         f"{result.nensembles} ensembles of {result.nwalkers} walkers, {span} steps each after "
         f"{result.burnin} of burn-in; acceptance {summary.acceptance_fraction:.2f}\n"
     )
-    print(summary)
+    print(_table(summary))
     return 0
+
+
+def _table(summary: Summary) -> str:
+    remark = summary.remark()
+    return f"{summary}\n\n{remark}" if remark else str(summary)
 
 
 def _status(path: Path, as_json: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from .returns import Evaluated
 
 Array = npt.NDArray[Any]
 _TAG_ROWS, _TAG_RESULTS, _TAG_CLOSE = 1, 2, 3
+_QUICK = 0.02  # seconds: a batch that takes less is not interrupted to look for messages
 
 
 class TeamPool:
@@ -40,6 +42,7 @@ class TeamPool:
         if returns.has_blobs:
             fields.append(("blobs", returns.dtype, returns.shape))
         self._dtype = np.dtype(fields)
+        self._quick = False
 
     def evaluate(self, coords: Array, tick: Callable[[], None] | None = None) -> Evaluated:
         """Return log_prob and blobs of rows (n, ndim); on the team root.
@@ -51,7 +54,7 @@ class TeamPool:
 
         """
         if self.size == 1:
-            return self.problem.evaluate(coords, tick, self.control.where)
+            return self._here(coords, tick)
         coords = np.ascontiguousarray(coords, dtype=np.float64)
         parts = np.array_split(coords, self.size)[::-1]  # the smallest for the root, which is busy
         out = np.empty(len(coords), dtype=self._dtype)
@@ -63,7 +66,7 @@ class TeamPool:
                 requests.append(self.comm.Irecv(piece, rank, _TAG_RESULTS))
                 requests.append(self.comm.Isend(parts[rank], rank, _TAG_ROWS))
         if len(parts[0]):
-            self._fill(pieces[0], self.problem.evaluate(parts[0], tick, self.control.where))
+            self._fill(pieces[0], self._here(parts[0], tick))
 
         def complete() -> bool:
             requests[:] = [r for r in requests if not r.Test()]
@@ -92,9 +95,16 @@ class TeamPool:
             rows = np.empty((status.Get_count(MPI.DOUBLE) // self.problem.ndim, self.problem.ndim))
             self.comm.Recv(rows, 0, _TAG_ROWS)
             out = np.empty(len(rows), dtype=self._dtype)
-            self._fill(out, self.problem.evaluate(rows, tick, self.control.where))
+            self._fill(out, self._here(rows, tick))
             request = self.comm.Isend(out.view(np.uint8), 0, _TAG_RESULTS)
             wait_for(request.Test, tick)
+
+    def _here(self, rows: Array, tick: Callable[[], None] | None) -> Evaluated:
+        """Evaluate on this rank, and look for messages between slow evaluations."""
+        began = time.monotonic()
+        evaluated = self.problem.evaluate(rows, None if self._quick else tick, self.control.where)
+        self._quick = time.monotonic() - began < _QUICK
+        return evaluated
 
     def close(self) -> None:
         """Let the workers go; on the team root."""

@@ -141,7 +141,8 @@ class Result:
             raise StoreError(self._no_draws())
         accepted = float(np.sum(self._reader.accepted) / self.ndraws)
         chains = ((name, self.parameter(name)) for name in self.names)
-        return summarize(chains, self.thin_by, accepted, self.nensembles, self.ndraws)
+        steps = min(self.steps) * self.thin_by
+        return summarize(chains, self.thin_by, accepted, self.nensembles, self.ndraws, steps)
 
     def _get(self, name: str, discard: int, thin: int, flat: bool) -> Array:
         if discard < 0 or thin < 1:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from .diagnostics import QUANTILES, autocorrelation_time, moments, quantiles
 
 Array = npt.NDArray[np.float64]
+LONG = 50  # autocorrelation times: emcee's own measure of a chain long enough to tell tau
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean, sd, quantiles and tau per parameter, and the acceptance fraction."""
+    """Mean, sd, quantiles and tau per parameter, and the acceptance fraction.
+
+    ``steps`` are those of the shortest ensemble, thinned out ones included.
+    """
 
     rows: tuple[Row, ...]
     acceptance_fraction: float
     nensembles: int
     ndraws: int
+    steps: int
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain Python values, with None for what cannot be told."""
@@ -49,6 +54,18 @@ class Summary:
             "nensembles": self.nensembles,
             "ndraws": self.ndraws,
         }
+
+    def remark(self) -> str | None:
+        """Return a warning if the ensembles are too short for tau to be trusted."""
+        tau = max((r.tau for r in self.rows if math.isfinite(r.tau)), default=math.nan)
+        if self.steps >= LONG * tau:
+            return None
+        if math.isnan(tau):
+            return "tau cannot be estimated: too few steps, or walkers that never moved"
+        return (
+            f"ensembles of {self.steps} steps are short: {self.steps / tau:.0f} tau, and tau is "
+            f"estimated too low\nbelow {LONG} tau. Raise --nsteps, or use fewer ensembles."
+        )
 
     def __str__(self) -> str:
         """Return a table of at most 80 columns."""
@@ -70,6 +87,7 @@ def summarize(
     acceptance_fraction: float,
     nensembles: int,
     ndraws: int,
+    steps: int,
 ) -> Summary:
     """Return the Summary of draws, one parameter after another.
 
@@ -79,7 +97,7 @@ def summarize(
         The list has one array per ensemble.
     thin_by : int
         Steps per row.
-    acceptance_fraction, nensembles, ndraws
+    acceptance_fraction, nensembles, ndraws, steps
         For the Summary.
 
     """
@@ -89,7 +107,7 @@ def summarize(
         tau = autocorrelation_time([p for p in parts if len(p)]) * thin_by
         q16, q50, q84 = quantiles(parts)
         rows.append(Row(name, mean, sd, q16, q50, q84, tau))
-    return Summary(tuple(rows), acceptance_fraction, nensembles, ndraws)
+    return Summary(tuple(rows), acceptance_fraction, nensembles, ndraws, steps)
 
 
 def _finite(value: float) -> float | None:

@@ -76,7 +76,7 @@ if rank == 0:
 def test_problem_of_the_wrong_kind_is_refused():
     with pytest.raises(pmcmc.UsageError, match=r"expected a pmcmc\.Problem, got function"):
         pmcmc.run(lambda t: 0.0)
-    with pytest.raises(pmcmc.UsageError, match="no option nstep .did you mean nsteps"):
+    with pytest.raises(pmcmc.UsageError, match=r"no option nstep .did you mean nsteps"):
         pmcmc.run(pmcmc.Problem(lambda t: 0.0, ndim=1, initial=[0.0]), nstep=3)
 
 

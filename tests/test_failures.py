@@ -165,11 +165,11 @@ try:
     pmcmc.run(problem, nsteps=100000, seed=1)
 except pmcmc.EvaluationError as exc:
     assert "the message on rank 1 of 3" in str(exc), exc
-    print("raised")
+    import sys; sys.stdout.write("raised\\n")
 # and the ranks are still there for another run
 result = pmcmc.run(pmcmc.Problem(lambda t: -0.5 * float(t @ t), ["a"], initial=[0.0]), nsteps=30,
     burnin=0)
-print("second", (result is not None) == (rank == 0))
+import sys; sys.stdout.write(f"second {(result is not None) == (rank == 0)}\\n")
 """
     )
     done = launch(3, name, cwd=tmp_path, timeout=40)

@@ -1,6 +1,7 @@
 """The plan: every rank and every ensemble in one team, steps shared exactly."""
 
-import numpy as np
+import re
+
 import pytest
 
 from plain import shares
@@ -99,8 +100,7 @@ def test_fewer_ensembles_than_ranks_are_said_and_make_wider_teams():
 )
 def test_what_a_shape_cannot_use_is_said(size, options, message):
     remarks = " ".join(plan(size, **options).remarks)
-    assert "nothing to do" in message or "nothing to do" not in remarks
-    np.testing.assert_(__import__("re").search(message, remarks), remarks)
+    assert re.search(message, remarks), remarks
 
 
 @pytest.mark.parametrize(

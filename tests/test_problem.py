@@ -118,7 +118,10 @@ def log_prior(theta):
 BLOBS = {
     "numbers": ("return like(theta), theta[0], 2", "None"),
     "vector": ("return like(theta), theta", "None"),
-    "record": ('return like(theta), 1.5, b"in", theta', '[("r", float), ("s", "S4"), ("v", "f8", 2)]'),
+    "record": (
+        'return like(theta), 1.5, b"in", theta',
+        '[("r", float), ("s", "S4"), ("v", "f8", 2)]',
+    ),
     "bytes": ('return like(theta), b"in"', '"S4"'),
     "integers": ("return like(theta), 3, 4", "int"),
 }
@@ -257,7 +260,9 @@ SHAPES = {"log_prob": (NAMES, "log_prob"), "priors": ("parameters = table\n", "l
 def test_a_failure_names_the_parameters_and_the_line(failure, shape, tmp_path):
     body, message, hint = FAILURES[failure]
     head, name = SHAPES[shape]
-    function = f"def {name}(theta):\n    if theta[0] > 1:\n        {body}\n    return -theta[0] ** 2"
+    function = (
+        f"def {name}(theta):\n    if theta[0] > 1:\n        {body}\n    return -theta[0] ** 2"
+    )
     problem = load(tmp_path, head + function)
     problem.probe()
     with pytest.raises(EvaluationError) as caught:
@@ -297,7 +302,9 @@ VECTORIZED_FAILURES = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("failure", VECTORIZED_FAILURES)
-def test_a_vectorized_function_of_the_wrong_shape_is_refused_at_the_start(failure, shape, tmp_path):
+def test_a_vectorized_function_of_the_wrong_shape_is_refused_at_the_start(
+    failure, shape, tmp_path
+):
     head, name = SHAPES[shape]
     text = f"vectorized = True\ndef {name}(theta): return {VECTORIZED_FAILURES[failure]}"
     problem = load(tmp_path, head + text)

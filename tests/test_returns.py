@@ -86,7 +86,6 @@ def test_vectorized_results_are_one_column():
 
 SUGGESTED = {
     "string": lambda t: (lp(t), "a long word of more than sixteen letters"),
-    "string that is not ASCII": lambda t: (lp(t), "é"),
     "bytes": lambda t: (lp(t), b"in"),
     "object": lambda t: (lp(t), {"a": 1}),
     "None": lambda t: (lp(t), None),
@@ -198,7 +197,7 @@ def test_vector_blobs_of_another_length_are_refused(rest):
 
 
 @pytest.mark.parametrize(
-    "values", [0.5, np.zeros(2), np.zeros((3, 2)), np.zeros((1, 3)), np.zeros((2, 3)), None]
+    "values", [0.5, np.zeros(2), np.zeros((3, 2)), np.zeros((1, 3)), np.zeros((2, 3))]
 )
 def test_a_vectorized_result_of_another_shape_is_refused(values):
     with pytest.raises(Unfit, match=r"^shape .* for theta of 3 rows"):

@@ -9,7 +9,7 @@ from pmcmc.problem import Problem
 from pmcmc.start import BALL, initial_walkers
 
 PRIORS = {"a": stats.norm(0, 10), "b": stats.uniform(0, 1), "c": stats.lognorm(1.0)}
-PEAK, WIDTH = np.array([1.5, 0.3, 2.0]), np.array([0.1, 0.01, 0.5])
+PEAK, WIDTH = np.array([1.5, 0.3, 2.0]), np.array([0.1, 0.01, 0.05])
 
 
 def log_likelihood(theta):
@@ -61,8 +61,8 @@ def test_prior_draws_the_priors_in_order():
 @pytest.mark.parametrize("initial", [None, "map"])
 def test_map_finds_the_maximum_and_the_local_width(initial, seed):
     walkers = start(with_priors(initial), 400, seed)
-    # the priors pull the peak by less than 0.15 widths; 5 standard errors of the mean are 0.25
-    np.testing.assert_allclose((walkers.mean(axis=0) - PEAK) / WIDTH, 0, atol=0.4)
+    # the priors pull the peak by less than 0.05 widths; 5 standard errors of the mean are 0.25
+    np.testing.assert_allclose((walkers.mean(axis=0) - PEAK) / WIDTH, 0, atol=0.3)
     np.testing.assert_allclose(walkers.std(axis=0) / WIDTH, 1, atol=0.5)
 
 
@@ -91,18 +91,6 @@ def test_map_with_a_peak_at_the_edge_of_a_prior():
     assert walkers[:, 1].mean() > 0.7
 
 
-def test_map_evaluates_only_whole_batches():
-    problem, sizes = with_priors("map"), []
-
-    def evaluate(rows):
-        sizes.append(len(rows))
-        return problem.evaluate(rows)
-
-    initial_walkers(problem, 20, np.random.default_rng(1), evaluate)
-    assert sizes[0] == 20
-    assert min(sizes[1:-2]) > 1
-
-
 STOCHASTIC = {
     "centre": lambda: plain([1.0, 2.0, 3.0]),
     "function": lambda: plain(lambda n, rng: rng.normal(size=(n, 3))),
@@ -129,11 +117,11 @@ def test_a_start_does_not_touch_global_random_numbers(form):
 @pytest.mark.parametrize(
     "problem",
     [
-        plain([0.0, 0.0, 0.0], lambda t: -float(t[0]) if (t >= 0).all() else -np.inf),
+        plain([0.0, 0.0, 0.0], lambda t: -float(t[0]) if t[0] >= 0 else -np.inf),
         with_priors([1.0, 1.0, 1.0], lambda t: 0.0),
         with_priors("map", lambda t: 0.0 if t[0] > 1 else -np.inf),
     ],
-    ids=["centre in a corner", "centre on an edge of a prior", "map"],
+    ids=["centre on an edge", "centre on an edge of a prior", "map"],
 )
 def test_a_ball_has_no_walker_where_log_prob_is_minus_infinity(problem):
     walkers = start(problem, 40)
@@ -143,7 +131,9 @@ def test_a_ball_has_no_walker_where_log_prob_is_minus_infinity(problem):
 
 def test_a_centre_amid_minus_infinity_is_refused():
     problem = plain([1.0, 2.0, 3.0], lambda t: -np.inf)
-    with pytest.raises(EvaluationError, match=r"-inf at and round.*\n.*a = 1\.0, b = 2\.0, c = 3\.0"):
+    with pytest.raises(
+        EvaluationError, match=r"-inf at and round.*\n.*a = 1\.0, b = 2\.0, c = 3\.0"
+    ):
         start(problem, 8)
 
 

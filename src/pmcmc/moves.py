@@ -90,7 +90,8 @@ def check_moves(moves: Any, where: str = "moves") -> Moves:
     given = moves if isinstance(moves, list | tuple) else [moves]
     pairs = [m if isinstance(m, tuple | list) and len(m) == 2 else (m, 1.0) for m in given]
     for move, weight in pairs:
-        if not isinstance(move, emcee_moves.Move) or not (np.isreal(weight) and weight > 0):
+        number = isinstance(weight, int | float | np.number) and not isinstance(weight, bool)
+        if not isinstance(move, emcee_moves.Move) or not number or not 0 < weight < np.inf:
             raise UsageError(
                 f"{where} is {moves!r}: expected emcee moves, or (move, weight) pairs, or a word "
                 f"such as de:0.8,stretch:0.2 (the names are {', '.join(NAMED)})"

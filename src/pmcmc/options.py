@@ -175,11 +175,12 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UsageError(f"the config file {path} is not TOML: {exc}") from None
     model = values.pop("model", None)
     if model is not None and not isinstance(model, str):
-        raise _fail("model", "the name of a model", model)
+        raise UsageError(f"{path}: {_fail('model', 'the name of a model', model)}")
     try:
         found = check(values, "key")
     except UsageError as exc:
-        raise UsageError(f"{path}: {exc}; besides, model") from None
+        besides = "; besides, model" if set(values) - set(OPTIONS) else ""
+        raise UsageError(f"{path}: {exc}{besides}") from None
     if isinstance(model, str) and model.endswith(".py") and not Path(model).is_absolute():
         model = str(path.parent / model)
     return found if model is None else {"model": model, **found}

@@ -144,7 +144,7 @@ def make_plan(
         if teams is not None:
             nensembles = min(teams, nsteps)
         elif mode == "split":
-            most = nsteps * thin_by // burnin if burnin else nsteps
+            most = nsteps // -(-burnin // thin_by) if burnin else nsteps
             nensembles = max(1, min(size, nsteps, most))
             if nensembles < size:
                 remarks.append(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from .errors import EvaluationError, ModelError
 from .priors import Prior
-from .returns import Evaluated, Returns, Unfit, has_parts
+from .returns import Evaluated, Returns, Unfit, column, has_parts
 
 Array = npt.NDArray[np.float64]
 Tick = Callable[[], None]
@@ -92,6 +92,8 @@ class Problem:
         self.vectorized = bool(vectorized)
         self.moves = moves
         self.returns = Returns(blobs_dtype, self.vectorized)
+        if nwalkers is not None and not (isinstance(nwalkers, int | np.integer) and nwalkers > 0):
+            raise ModelError(f"nwalkers is {nwalkers!r}; expected a whole number above 0")
         self.nwalkers = nwalkers
         self.initial = self._check_initial(initial)
 
@@ -184,47 +186,51 @@ class Problem:
     def log_prior(self, theta: Array) -> Any:
         """Return the log prior: the table of priors, then ``log_prior`` of the model.
 
-        ``theta`` is (ndim,), or (n, ndim) with a result (n,) for a vectorized problem.
+        ``theta`` is (ndim,), or (n, ndim) with a result (n,) for a vectorized problem. The model's
+        function is not called where the table gives zero.
         """
         if self.vectorized:
             total = np.zeros(len(theta))
             for i, prior in enumerate(self.priors):
-                total = total + prior.logpdf_array(theta[:, i])
-        else:
-            total = 0.0  # type: ignore[assignment]
-            for prior, x in zip(self.priors, theta.tolist(), strict=False):
-                total += prior.logpdf(x)
-        if self._prior is not None and np.any(total > -np.inf):
-            total = total + self._prior(theta, *self.args, **self.kwargs)
-        return total
+                total += prior.logpdf_array(theta[:, i])
+            return total if self._prior is None else self._add_inside(total, self._prior, theta)
+        value = 0.0
+        for prior, x in zip(self.priors, theta.tolist(), strict=False):
+            value += prior.logpdf(x)
+        if self._prior is None or value == -np.inf:
+            return value
+        return _plus(value, self._prior(theta, *self.args, **self.kwargs))
 
     def log_prob(self, theta: Array) -> Any:
         """Return the log posterior at ``theta``, with blobs if there are any, as emcee takes it.
 
-        ``theta`` is (ndim,), or (n, ndim) for a vectorized problem.
+        ``theta`` is (ndim,), or (n, ndim) for a vectorized problem. The likelihood is not called
+        where the prior is zero.
         """
         if self._whole is not None:
             return self._whole(theta, *self.args, **self.kwargs)
         assert self._likelihood is not None
         prior = self.log_prior(theta)
         if self.vectorized:
-            return self._vectorized_posterior(theta, np.asarray(prior, dtype=float))
+            return self._add_inside(prior, self._likelihood, theta)
+        if not isinstance(prior, float):  # numpy's float64 is one
+            return prior  # not a number: the caller says so
         if prior == -np.inf:
             return (prior, *self.returns.blank) if self.returns.has_blobs else prior
         result = self._likelihood(theta, *self.args, **self.kwargs)
-        if has_parts(result) and len(result) > 1:
-            return (prior + result[0], *result[1:])
-        return prior + result
+        if has_parts(result) and len(result) > 1 and not isinstance(result, np.ndarray):
+            return (_plus(prior, result[0]), *result[1:])
+        return _plus(prior, result)
 
-    def _vectorized_posterior(self, theta: Array, prior: Array) -> Any:
-        assert self._likelihood is not None
-        inside = prior > -np.inf
+    def _add_inside(self, total: Array, function: Callable[..., Any], theta: Array) -> Array:
+        """Add ``function`` of the rows where ``total`` (n,) is above -inf."""
+        inside = total > -np.inf
         if inside.all():
-            return prior + np.asarray(self._likelihood(theta, *self.args, **self.kwargs))
-        total = prior.copy()
+            return total + column(function(theta, *self.args, **self.kwargs), len(theta))
+        total = total.copy()
         if inside.any():
-            part = self._likelihood(theta[inside], *self.args, **self.kwargs)
-            total[inside] += np.asarray(part).reshape(-1)
+            part = function(theta[inside], *self.args, **self.kwargs)
+            total[inside] += column(part, int(inside.sum()))
         return total
 
     def evaluate(self, coords: Array, tick: Tick | None = None, where: str = "") -> Evaluated:
@@ -324,6 +330,8 @@ class Problem:
         return EvaluationError(f"{text}\n  {exc.hint}" if exc.hint else text)
 
     def _raised(self, exc: BaseException, theta: Array, where: str) -> NoReturn:
+        if isinstance(exc, Unfit):
+            raise self._unfit(exc, np.atleast_2d(theta), where) from None
         trace = exc.__traceback__
         while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
             trace = trace.tb_next
@@ -348,6 +356,14 @@ class Problem:
         """Return a hash of ``settings``."""
         text = json.dumps(self.settings(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plus(a: float, b: Any) -> Any:
+    """Return a + b, or b itself where it is no number, so that it is refused as what it is."""
+    try:
+        return a + b
+    except TypeError:
+        return b
 
 
 def _parameter_names(parameters: Any, ndim: int | None) -> tuple[str, ...]:

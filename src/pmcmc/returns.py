@@ -83,7 +83,8 @@ class Returns:
             raise Unfit(
                 0,
                 f"blobs {blobs!r}, which are not numbers of one shape",
-                f"give a blobs_dtype, for example: blobs_dtype = {_suggest_dtype(blobs)}",
+                f"give a blobs_dtype, for example: blobs_dtype = {_suggest_dtype(blobs)}"
+                + ("" if _ascii(blobs) else ", and return text as bytes, with .encode()"),
             )
         self._width = len(result)
         if self.given is not None:
@@ -107,7 +108,9 @@ class Returns:
 
         """
         if self.vectorized:
-            return Evaluated(_column(np.asarray(results), n), None)
+            values = column(results, n)
+            _refuse_bad(values, values.tolist())
+            return Evaluated(values, None)
         if not self.has_blobs:
             return Evaluated(_scalars(results), None)
         for row, result in enumerate(results):
@@ -159,13 +162,18 @@ def _check_blobs_dtype(given: Any) -> np.dtype[Any]:
         raise ModelError(
             f"blobs_dtype is {given!r}, which numpy does not take as a dtype"
         ) from None
-    parts = [dtype[n].base for n in dtype.names] if dtype.names else [dtype.base]
-    if any(p.kind in "OU" for p in parts):
+    if not _kinds(dtype) <= set("biufcS"):
         raise ModelError(
-            f"blobs_dtype is {dtype}: objects and unicode strings cannot be kept in HDF5 without "
-            'pickle; use numbers, or byte strings of fixed length such as "S16"'
+            f"blobs_dtype is {dtype}: objects, unicode strings and dates cannot be kept in HDF5 "
+            'without pickle; use numbers, or byte strings of fixed length such as "S16"'
         )
     return dtype
+
+
+def _kinds(dtype: np.dtype[Any]) -> set[str]:
+    if dtype.names:
+        return set().union(*(_kinds(dtype[name]) for name in dtype.names))
+    return _kinds(dtype.base) if dtype.subdtype else {dtype.kind}
 
 
 def _suggest_dtype(blobs: Sequence[Any]) -> str:
@@ -175,12 +183,18 @@ def _suggest_dtype(blobs: Sequence[Any]) -> str:
             fields.append((f"blob{i}", f"S{max(16, len(blob))}"))
             continue
         try:
-            kind = "f8" if np.asarray(blob).dtype.kind in "biuf" else "S16"
+            kind = {"c": "c16"}.get(np.asarray(blob).dtype.kind, "f8")
+            if np.asarray(blob).dtype.kind not in "biufc":
+                kind = "S16"
         except ValueError:
             kind = "S16"
-        shape = np.shape(blob) if kind == "f8" else ()
+        shape = () if kind == "S16" else np.shape(blob)
         fields.append((f"blob{i}", kind, shape) if shape else (f"blob{i}", kind))
     return repr(fields)
+
+
+def _ascii(blobs: Sequence[Any]) -> bool:
+    return all(blob.isascii() for blob in blobs if isinstance(blob, str))
 
 
 def _scalars(results: Sequence[Any]) -> Array:
@@ -203,19 +217,29 @@ def _is_number(value: Any) -> bool:
     return True
 
 
-def _column(values: npt.NDArray[Any], n: int) -> Array:
-    if values.shape not in ((n,), (n, 1)):
-        raise Unfit(
-            0,
-            f"shape {values.shape} for theta of {n} rows",
-            f"a vectorized log_prob takes theta (n, ndim) and returns shape (n,), here ({n},)",
-        )
+def column(result: Any, n: int) -> Array:
+    """Return what a vectorized function gave for n rows, as float64 of shape (n,).
+
+    Raises
+    ------
+    Unfit
+        If it has another shape, or is not numbers.
+
+    """
+    hint = f"a vectorized log_prob takes theta (n, ndim) and returns shape (n,), here ({n},)"
     try:
-        values = values.reshape(n).astype(np.float64)
+        values = np.asarray(result)
+    except ValueError:  # ragged
+        raise Unfit(
+            0, "rows of several lengths (a vectorized log_prob has no blobs)", hint
+        ) from None
+    if values.shape not in ((n,), (n, 1)):
+        what = "None" if result is None else f"shape {values.shape} for theta of {n} rows"
+        raise Unfit(0, what, hint)
+    try:
+        return values.reshape(n).astype(np.float64)
     except (TypeError, ValueError):
-        raise Unfit(0, f"values of type {values.dtype}, not numbers") from None
-    _refuse_bad(values, values.tolist())
-    return values
+        raise Unfit(0, f"values of type {values.dtype}, not numbers", hint) from None
 
 
 def _refuse_bad(values: Array, results: Sequence[Any]) -> None:

@@ -64,7 +64,14 @@ def initial_walkers(
 
 def call_initial(problem: Problem, nwalkers: int, rng: np.random.Generator) -> Array:
     """Return what the model's function ``initial(nwalkers, rng)`` gives, checked."""
-    walkers = np.array(problem.initial(nwalkers, rng), dtype=np.float64)
+    given = problem.initial(nwalkers, rng)
+    try:
+        walkers = np.array(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ModelError(
+            f"initial({nwalkers}, rng) returned a {type(given).__name__} that is no array; "
+            f"expected finite numbers of shape ({nwalkers}, {problem.ndim})"
+        ) from None
     if walkers.shape != (nwalkers, problem.ndim) or not np.isfinite(walkers).all():
         fault = f"shape {walkers.shape}" if walkers.ndim else "one number"
         if walkers.shape == (nwalkers, problem.ndim):
@@ -153,7 +160,9 @@ def _search(cost: Callable[[Array], Array], z0: Array) -> tuple[Array, float]:
         if np.isfinite(values[0]) and (not best or values[0] < best[0][0]):
             best[:] = [(float(values[0]), z.copy())]
         up, down = values[1 : ndim + 1], values[ndim + 1 :]
-        gradient = np.where(np.isfinite(up) & np.isfinite(down), (up - down) / (2 * h), 0.0)
+        with np.errstate(invalid="ignore"):
+            slopes = (up - down) / (2 * h)
+        gradient = np.where(np.isfinite(slopes), slopes, 0.0)
         return (values[0] if np.isfinite(values[0]) else 1e300), gradient
 
     optimize.minimize(

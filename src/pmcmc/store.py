@@ -1,4 +1,4 @@
-"""The HDF5 file of a run: layout, commits, reading. The only module that uses h5py.
+"""The HDF5 file of a run: commits and reading. With `layout`, the only user of h5py.
 
 What makes a commit whole or absent:
 
@@ -15,7 +15,6 @@ Files are opened without HDF5's file locking, so that a reader never makes a com
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import zlib
 from collections.abc import Iterator, Sequence
@@ -23,74 +22,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import emcee
 import h5py
 import numpy as np
 import numpy.typing as npt
 
 from ._version import __version__
 from .errors import StoreError, UsageError
+from .layout import (
+    FORMAT,
+    FORMAT_VERSION,
+    PHASES,
+    RANDOM,
+    STATUSES,
+    Header,
+    group_name,
+    lay_out,
+    read_header,
+)
 
 Array = npt.NDArray[Any]
-FORMAT, FORMAT_VERSION = "pmcmc", 1
-PHASES = ("burnin", "ensembles")
-_MT = np.dtype([("key", "u4", (624,)), ("pos", "i8"), ("has_gauss", "i8"), ("cached", "f8")])
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a file says of its run, fixed at creation.
-
-    ``steps`` are the kept production steps of each ensemble; ``blobs_dtype`` is None without
-    blobs; ``config`` holds the options and ``settings`` what defines the problem, both JSON.
-    """
-
-    problem: str
-    names: tuple[str, ...]
-    fingerprint: str
-    settings: dict[str, Any]
-    seed: int
-    nwalkers: int
-    burnin: int
-    thin_by: int
-    steps: tuple[int, ...]
-    config: dict[str, Any]
-    blobs_dtype: np.dtype[Any] | None = None
-    blobs_shape: tuple[int, ...] = ()
-
-    @property
-    def ndim(self) -> int:
-        """Number of parameters."""
-        return len(self.names)
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of one step of one ensemble."""
-        blobs = self._blobs.itemsize if self._blobs else 0
-        return self.nwalkers * (8 * (self.ndim + 1) + blobs)
-
-    @property
-    def _blobs(self) -> np.dtype[Any] | None:
-        if self.blobs_dtype is None:
-            return None
-        return np.dtype((self.blobs_dtype, self.blobs_shape))
-
-    def record_dtype(self) -> np.dtype[Any]:
-        """Return the dtype of a record: the state of all ensembles at a commit."""
-        w = self.nwalkers
-        one: list[Any] = [
-            ("steps", "i8"),  # steps taken, burn-in and steps between kept ones included
-            ("burnin_accepted", "f8", (w,)),
-            ("accepted", "f8", (w,)),
-            ("coords", "f8", (w, self.ndim)),
-            ("log_prob", "f8", (w,)),
-            ("random", _MT),
-        ]
-        if self._blobs:
-            one.append(("blobs", self._blobs, (w,)))
-        return np.dtype(
-            [("sequence", "u8"), ("crc", "u8"), ("ensembles", one, (len(self.steps),))]
-        )
 
 
 @dataclass
@@ -160,7 +110,7 @@ class Store:
         """
         if self.path is None:
             self._memory = h5py.File(f"memory-{id(self)}", "w", driver="core", backing_store=False)
-            _lay_out(self._memory, self.header)
+            lay_out(self._memory, self.header)
             self.created = True
             return
         check_output(self.path, self.overwrite)
@@ -168,7 +118,7 @@ class Store:
         try:
             with _telling(part):
                 with h5py.File(part, "w", libver="earliest", locking=False) as file:
-                    _lay_out(file, self.header)
+                    lay_out(file, self.header)
                 _sync(part)
                 os.replace(part, self.path)
         finally:
@@ -190,6 +140,7 @@ class Store:
                 self._write_state(block)
             file.flush()
             self._record["sequence"] += 1
+            self._record["status"] = STATUSES.index(status)
             self._record["crc"] = _checksum(self._record)
             file["state"][int(self._record["sequence"]) % 2] = self._record
             file.flush()
@@ -218,7 +169,7 @@ class Store:
             n = len(rows.chain)
             if not n:
                 continue
-            group = file[_group(phase, block.ensemble)]
+            group = file[group_name(phase, block.ensemble)]
             at = slice(self._rows[i, block.ensemble], self._rows[i, block.ensemble] + n)
             group["chain"][at] = rows.chain
             group["log_prob"][at] = rows.log_prob
@@ -234,14 +185,14 @@ class Store:
         if block.blobs is not None:
             one["blobs"] = block.blobs
         _, *random = block.random_state
-        for name, value in zip(_MT.names or (), random, strict=True):
+        for name, value in zip(RANDOM.names or (), random, strict=True):
             one["random"][name] = value
 
     def _write_emcee_view(self, file: h5py.File, block: Block) -> None:
         for i, (phase, rows) in enumerate(zip(PHASES, (block.burnin, block.kept), strict=True)):
             if not len(rows.chain) or rows.random_state is None:
                 continue
-            group = file[_group(phase, block.ensemble)]
+            group = file[group_name(phase, block.ensemble)]
             group["accepted"][...] = rows.accepted
             for k, value in enumerate(rows.random_state[1:], start=1):
                 group.attrs.modify(f"random_state_{k}", value)
@@ -268,11 +219,14 @@ class Reader:
         self.path, self._memory = path, memory
         with self._open() as file:
             self._check_format(file)
-            attrs = file.attrs
-            self.status = str(attrs["status"])
-            self.version = str(attrs["pmcmc_version"])
-            self.header = _read_header(file)
-            record = self._newest(file["state"][...])
+            try:
+                self.version = str(file.attrs["pmcmc_version"])
+                self.header = read_header(file)
+                slots = file["state"][...]
+            except (KeyError, ValueError, TypeError, OSError) as exc:
+                raise StoreError(f"{self._name()} is damaged: {exc}") from None
+        record = self._newest(slots)
+        self.status = STATUSES[int(record["status"])]
         steps = record["ensembles"]["steps"].astype(int)
         self.sequence = int(record["sequence"])
         self.steps = steps
@@ -284,7 +238,7 @@ class Reader:
     def values(self, name: str, ensemble: int, rows: slice, phase: str = "ensembles") -> Array:
         """Return rows of ``chain``, ``log_prob`` or ``blobs`` of one ensemble."""
         with self._open() as file:
-            group = file[_group(phase, ensemble)]
+            group = file[group_name(phase, ensemble)]
             if name not in group:
                 raise StoreError(f"{self._name()} holds no {name}")
             return np.asarray(group[name][rows])
@@ -310,7 +264,7 @@ class Reader:
         return str(self.path or "the run in memory")
 
     def _check_format(self, file: h5py.File) -> None:
-        if file.attrs.get("format") != FORMAT:
+        if not np.array_equal(file.attrs.get("format"), FORMAT):
             raise StoreError(f"{self._name()} is an HDF5 file, but not one that pmcmc wrote")
         version = int(file.attrs["format_version"])
         if version > FORMAT_VERSION:
@@ -354,12 +308,9 @@ def check_output(path: Path, overwrite: bool = False) -> None:
         raise UsageError(f"the output {path} cannot be written: {exc.strerror}") from None
 
 
-def _group(phase: str, ensemble: int) -> str:
-    return f"{phase}/{ensemble:04d}"
-
-
 def _checksum(record: Array) -> int:
-    return zlib.crc32(record["ensembles"].tobytes(), int(record["sequence"]) & 0xFFFFFFFF)
+    head = int(record["sequence"]) * len(STATUSES) + int(record["status"])
+    return zlib.crc32(record["ensembles"].tobytes(), head & 0xFFFFFFFF)
 
 
 def _sync(path: Path) -> None:
@@ -382,86 +333,3 @@ def _reason(exc: Exception) -> str:
     if isinstance(exc, OSError) and exc.strerror:
         return exc.strerror
     return str(exc)
-
-
-def _lay_out(file: h5py.File, header: Header) -> None:
-    file.attrs.update(
-        {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "pmcmc_version": __version__,
-            "status": "running",
-            "problem": header.problem,
-            "fingerprint": header.fingerprint,
-            "settings": json.dumps(header.settings),
-            "seed": header.seed,
-            "nensembles": len(header.steps),
-            "nwalkers": header.nwalkers,
-            "ndim": header.ndim,
-            "nsteps": sum(header.steps),
-            "burnin": header.burnin,
-            "thin_by": header.thin_by,
-            "config": json.dumps(header.config),
-        }
-    )
-    file.create_dataset("parameter_names", data=list(header.names), dtype=h5py.string_dtype())
-    _allocate(file, "state", (2,), header.record_dtype())
-    file["state"][...] = np.zeros(2, header.record_dtype())
-    for phase in PHASES:
-        for e, steps in enumerate(header.steps):
-            group = file.create_group(_group(phase, e))
-            _lay_out_ensemble(group, header.burnin if phase == "burnin" else steps, header)
-
-
-def _lay_out_ensemble(group: h5py.Group, rows: int, header: Header) -> None:
-    """Lay out one ensemble as emcee's HDFBackend does."""
-    group.attrs.update(
-        {
-            "version": emcee.__version__,
-            "nwalkers": header.nwalkers,
-            "ndim": header.ndim,
-            "has_blobs": header._blobs is not None,
-            "iteration": 0,
-            "random_state_0": "MT19937",
-            "random_state_1": np.zeros(624, dtype=np.uint32),
-            "random_state_2": 0,
-            "random_state_3": 0,
-            "random_state_4": 0.0,
-        }
-    )
-    group.create_dataset("accepted", data=np.zeros(header.nwalkers))
-    _allocate(group, "chain", (rows, header.nwalkers, header.ndim), np.dtype("f8"))
-    _allocate(group, "log_prob", (rows, header.nwalkers), np.dtype("f8"))
-    if header._blobs is not None:
-        _allocate(group, "blobs", (rows, header.nwalkers), header._blobs)
-
-
-def _allocate(group: h5py.Group, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Create a contiguous dataset, its space taken at once and left unwritten (a hole)."""
-    dcpl = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    dcpl.set_layout(h5py.h5d.CONTIGUOUS)
-    dcpl.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    dcpl.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    space = h5py.h5s.create_simple(shape)
-    kind = h5py.h5t.py_create(dtype, logical=True)
-    h5py.h5d.create(group.id, name.encode(), kind, space, dcpl)
-
-
-def _read_header(file: h5py.File) -> Header:
-    attrs = file.attrs
-    groups = [file[_group("ensembles", e)] for e in range(int(attrs["nensembles"]))]
-    blobs = groups[0]["blobs"].dtype if "blobs" in groups[0] else None
-    return Header(
-        problem=str(attrs["problem"]),
-        names=tuple(n.decode() for n in file["parameter_names"][...]),
-        fingerprint=str(attrs["fingerprint"]),
-        settings=json.loads(attrs["settings"]),
-        seed=int(attrs["seed"]),
-        nwalkers=int(attrs["nwalkers"]),
-        burnin=int(attrs["burnin"]),
-        thin_by=int(attrs["thin_by"]),
-        steps=tuple(g["chain"].shape[0] for g in groups),
-        config=json.loads(attrs["config"]),
-        blobs_dtype=None if blobs is None else blobs.base,
-        blobs_shape=() if blobs is None else blobs.shape,
-    )

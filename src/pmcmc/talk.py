@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from ._version import __version__
+from .layout import Header
 from .plan import Plan
-from .store import Header
 
 if TYPE_CHECKING:
     from .problem import Problem

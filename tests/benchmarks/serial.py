@@ -3,8 +3,8 @@
     python tests/benchmarks/serial.py [--runs 5] [--seconds 60]
 
 Same problem, walkers, total steps and start; burn-in 0. Rivals: emcee in memory, and emcee with
-its HDFBackend, which like pmcmc keeps the draws. Runs are paired (one of each in turn); figures are
-medians. The machine should be idle. `--seconds` is the work in the 1 ms problem, done serially.
+its HDFBackend, which like pmcmc keeps the draws. Runs are paired (one of each in turn); medians
+are shown. The machine should be idle. `--seconds` is the work in the 1 ms problem, done serially.
 """
 
 from __future__ import annotations

@@ -1,0 +1,219 @@
+"""Options: what is accepted, what is refused and how it is said; the TOML file."""
+
+import pickle
+from pathlib import Path
+
+import emcee
+import numpy as np
+import pytest
+
+from pmcmc.errors import UsageError
+from pmcmc.options import OPTIONS, check, complete, read_config
+
+# the contract's table; None: off, drawn, or worked out from the model and the ranks
+CONTRACT = {
+    "output": None,
+    "nsteps": 5000,
+    "burnin": 100,
+    "nwalkers": None,
+    "nensembles": None,
+    "mode": "split",
+    "teams": None,
+    "seed": None,
+    "moves": None,
+    "thin_by": 1,
+    "until_ess": None,
+    "until_rhat": None,
+    "checkpoint": 60,
+    "max_time": None,
+    "resume": False,
+    "overwrite": False,
+    "break_lock": False,
+    "on_error": "abort",
+    "log_prob_timeout": None,
+    "progress": None,
+    "dry_run": False,
+}
+WHOLE = {
+    "nsteps": 1,
+    "burnin": 0,
+    "nwalkers": 2,
+    "nensembles": 1,
+    "teams": 1,
+    "seed": 0,
+    "thin_by": 1,
+}
+
+
+def test_defaults_are_those_of_the_contract():
+    assert complete({}) == {name: CONTRACT[name] for name in OPTIONS}
+
+
+def test_given_values_stand_over_defaults():
+    assert complete({"nsteps": 7}) == complete({}) | {"nsteps": 7}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [("12", 12), (12, 12), (12.0, 12), ("1e6", 10**6), (1e6, 10**6), (np.int64(12), 12)],
+)
+def test_whole_numbers(name, value, number):
+    found = check({name: value})
+    assert found == {name: number}
+    assert type(found[name]) is int
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize(
+    "value",
+    ["1.5", 1.5, True, "x", "", "nan", "inf", float("nan"), float("inf"), "-1", -1, [1], b"1"],
+)
+def test_what_is_no_whole_number_is_refused(name, value):
+    with pytest.raises(UsageError) as caught:
+        check({name: value})
+    text = str(caught.value)
+    assert text.startswith(f"{name}: expected a whole number ")
+    assert text.endswith(f", got {value!r}")
+
+
+@pytest.mark.parametrize(("name", "least"), WHOLE.items())
+def test_least_values(name, least):
+    assert check({name: least}) == {name: least}
+    with pytest.raises(UsageError, match=f"of at least {least}|from {least} to"):
+        check({name: least - 1})
+
+
+def test_seeds_reach_2_to_the_63_minus_1_exactly():
+    assert check({"seed": str(2**63 - 1)}) == {"seed": 2**63 - 1}
+    with pytest.raises(UsageError, match=f"from 0 to {2**63 - 1}, got"):
+        check({"seed": 2**63})
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("30", 30.0), (0.5, 0.5), ("1e-3", 0.001), (60, 60.0)]
+)
+def test_checkpoint_takes_seconds(value, seconds):
+    assert check({"checkpoint": value}) == {"checkpoint": seconds}
+
+
+@pytest.mark.parametrize("value", ["0", 0, -1, "soon", True, float("nan"), float("inf"), []])
+def test_checkpoint_refuses_what_is_no_time(value):
+    with pytest.raises(UsageError, match="checkpoint: expected a number of seconds above 0, got"):
+        check({"checkpoint": value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("mode", "spilt", "mode: expected split or pool.*got 'spilt'"),
+        ("overwrite", "yes", "overwrite: expected true or false, got 'yes'"),
+        ("dry_run", 1, "dry_run: expected true or false, got 1"),
+        ("progress", 0, "progress: expected true or false, got 0"),
+        ("output", "", "output: expected a file name, got ''"),
+        ("output", 3, "output: expected a file name, got 3"),
+        ("moves", "dee", "there is no move 'dee'"),
+        ("moves", [3], "expected emcee moves"),
+    ],
+)
+def test_other_values_are_refused(name, value, message):
+    with pytest.raises(UsageError, match=message):
+        check({name: value})
+
+
+def test_other_values_are_accepted():
+    moves = [(emcee.moves.DEMove(), 0.5)]
+    given = {
+        "mode": "pool",
+        "overwrite": True,
+        "progress": False,
+        "output": "a.h5",
+        "moves": moves,
+    }
+    assert check(given) == given
+    assert check({"output": Path("a/b.h5")}) == {"output": "a/b.h5"}
+
+
+def test_what_is_none_was_not_given():
+    assert check({"nsteps": None, "mode": None, "teams": 2}) == {"teams": 2}
+
+
+def test_an_unknown_option_lists_all_and_names_the_likely_one():
+    with pytest.raises(UsageError) as caught:
+        check({"nstep": 3})
+    text = str(caught.value)
+    assert text.startswith("there is no option nstep (did you mean nsteps?); the options are ")
+    assert text.rpartition("are ")[2].split(", ") == list(OPTIONS)
+    with pytest.raises(UsageError, match="there is no option zzz; the options are output,"):
+        check({"zzz": None})
+
+
+def test_mode_and_teams_exclude_each_other():
+    with pytest.raises(UsageError, match="teams is 3 and mode is split: give one of them"):
+        check({"mode": "split", "teams": 3})
+
+
+def test_the_error_is_a_value_error_and_pickles():
+    with pytest.raises(ValueError) as caught:
+        check({"nsteps": 0})
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (type(again), str(again)) == (UsageError, str(caught.value))
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(text):
+        path = tmp_path / "some.toml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def test_the_file_has_the_same_keys(config):
+    text = 'nsteps = 1000\nthin_by = 2\nmoves = "de:0.8,stretch:0.2"\n'
+    assert read_config(config(text + "checkpoint = 5\nprogress = false")) == {
+        "nsteps": 1000,
+        "thin_by": 2,
+        "moves": "de:0.8,stretch:0.2",
+        "checkpoint": 5.0,
+        "progress": False,
+    }
+    assert read_config(config("")) == {}
+
+
+def test_the_model_is_relative_to_the_file(config, tmp_path):
+    assert read_config(config('model = "sub/my.py"')) == {"model": str(tmp_path / "sub/my.py")}
+    assert read_config(config('model = "/abs/my.py"')) == {"model": "/abs/my.py"}
+    assert read_config(config('model = "package.module"')) == {"model": "package.module"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nstep = 3", r"there is no key nstep \(did you mean nsteps\?\); the keys are .*model"),
+        ("thin-by = 3", r"there is no key thin-by \(did you mean thin_by\?\)"),
+        ("[run]\nnsteps = 3", "there is no key run"),
+        ("nsteps = = 3", r"some\.toml is not TOML: .*line 1"),
+        (b"\xff\xfe", r"some\.toml is not TOML"),
+        ("nsteps = true", "nsteps: expected a whole number of at least 1, got True"),
+        ("model = 3", "model: expected the name of a model, got 3"),
+        ('mode = "pool"\nteams = 2', "teams is 2 and mode is pool"),
+    ],
+)
+def test_a_file_that_is_wrong_says_where(config, text, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        read_config(config(text))
+    assert "some.toml" in str(caught.value)
+
+
+def test_a_wrong_value_in_the_file_says_nothing_else(config):
+    path = config("nsteps = 1.5")
+    with pytest.raises(UsageError) as caught:
+        read_config(path)
+    assert str(caught.value) == f"{path}: nsteps: expected a whole number of at least 1, got 1.5"
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError, match=r"none\.toml cannot be read: No such file"):
+        read_config(tmp_path / "none.toml")

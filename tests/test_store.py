@@ -1,0 +1,532 @@
+"""The file: its layout, commits and readers, and what damage does."""
+
+import json
+import os
+import subprocess
+import sys
+
+import emcee
+import h5py
+import numpy as np
+import pytest
+
+import pmcmc
+from pmcmc.errors import StoreError, UsageError
+from pmcmc.options import OPTIONS
+from pmcmc.store import Block, Header, Reader, Rows, Store, check_output
+
+W, D, BURNIN = 4, 2, 3
+
+
+@pytest.fixture(autouse=True)
+def synced(monkeypatch):
+    """Spare the disk; return what was synced."""
+    calls = []
+    monkeypatch.setattr(os, "fsync", calls.append)
+    return calls
+
+
+STEPS = (5, 4)
+RECORD = np.dtype([("r", "f8"), ("n", "i4"), ("tag", "S4"), ("v", "f8", (3,))])
+BLOBS = {
+    "none": (None, ()),
+    "number": (np.dtype("f8"), ()),
+    "matrix": (np.dtype("f8"), (2, 3)),
+    "record": (RECORD, ()),
+    "records": (RECORD, (2,)),
+    "bytes": (np.dtype("S5"), ()),
+    "boolean": (np.dtype("?"), (2,)),
+    "complex": (np.dtype("c16"), ()),
+}
+
+
+def header(blobs="none", **more):
+    dtype, shape = BLOBS[blobs]
+    fields = {
+        "problem": "demo",
+        "names": ("a", "β"),
+        "fingerprint": "f00",
+        "settings": {"parameters": ["a", "β"]},
+        "seed": 2**63 - 1,
+        "nwalkers": W,
+        "burnin": BURNIN,
+        "thin_by": 1,
+        "steps": STEPS,
+        "config": {"nsteps": 9, "output": None},
+        "blobs_dtype": dtype,
+        "blobs_shape": shape,
+    }
+    return Header(**fields | more)
+
+
+class Draws:
+    """All rows of both phases of a made-up run, to be committed piece by piece."""
+
+    def __init__(self, head, seed=1):
+        rng = np.random.default_rng(seed)
+        self.head, self.ensembles = head, []
+        for steps in head.steps:
+            n = head.burnin + steps
+            blobs = None
+            if head.blobs_dtype is not None:
+                full = np.dtype((head.blobs_dtype, head.blobs_shape))
+                raw = rng.integers(1, 100, (n, W, *head.blobs_shape))
+                blobs = np.zeros((n, W), full)
+                if head.blobs_dtype.names:
+                    for field in head.blobs_dtype.names:
+                        blobs[field] = np.broadcast_to(
+                            raw.reshape(raw.shape + (1,) * (blobs[field].ndim - raw.ndim)),
+                            blobs[field].shape,
+                        )
+                else:
+                    blobs[...] = raw
+            self.ensembles.append(
+                {
+                    "chain": rng.normal(size=(n, W, D)),
+                    "log_prob": rng.normal(size=(n, W)),
+                    "blobs": blobs,
+                    "accepted": rng.integers(0, 2, (n, W)).astype(float),
+                }
+            )
+
+    def random_state(self, e, step):
+        return np.random.RandomState(1000 * e + step).get_state()
+
+    def rows(self, e, start, stop, first):
+        """Return the rows of steps start to stop of the phase that begins with step ``first``."""
+        one = self.ensembles[e]
+        state = self.random_state(e, stop) if stop > first else None
+        blobs = None if one["blobs"] is None else one["blobs"][start:stop]
+        accepted = one["accepted"][first:stop].sum(axis=0)
+        return Rows(one["chain"][start:stop], one["log_prob"][start:stop], blobs, accepted, state)
+
+    def block(self, e, start, stop):
+        """Return what ensemble e adds from step ``start`` to ``stop``, burn-in included."""
+        b, one = self.head.burnin, self.ensembles[e]
+        return Block(
+            ensemble=e,
+            steps=stop,
+            burnin=self.rows(e, min(start, b), min(stop, b), 0),
+            kept=self.rows(e, max(start, b), max(stop, b), b),
+            coords=one["chain"][stop - 1],
+            log_prob=one["log_prob"][stop - 1],
+            blobs=None if one["blobs"] is None else one["blobs"][stop - 1],
+            random_state=self.random_state(e, stop),
+        )
+
+    def phase(self, name, e, phase):
+        b = self.head.burnin
+        return self.ensembles[e][name][slice(None, b) if phase == "burnin" else slice(b, None)]
+
+
+# steps after each commit, burn-in included: in burn-in, into production, with one ensemble still
+COMMITS = ((2, 0), (3, 3), (5, 4), (5, 6), (8, 7))
+
+
+def write(path, blobs="none", commits=COMMITS, finish=True):
+    """Create a file and commit; return the store and the draws."""
+    draws = Draws(header(blobs))
+    store = Store(path, draws.head)
+    store.create()
+    before = (0, 0)
+    for after in commits:
+        steps = zip(before, after, strict=True)
+        blocks = [draws.block(e, a, b) for e, (a, b) in enumerate(steps) if b > a]
+        last = finish and after is commits[-1]
+        store.commit(blocks, "finished" if last else "running")
+        before = after
+    return store, draws
+
+
+def assert_holds(reader, draws, after):
+    """Check that a reader gives exactly the draws up to ``after`` steps of each ensemble."""
+    burnin = [min(n, BURNIN) for n in after]
+    kept = [n - b for n, b in zip(after, burnin, strict=True)]
+    assert (reader.burnin_rows.tolist(), reader.rows.tolist()) == (burnin, kept)
+    for e in range(len(after)):
+        for phase, n in (("burnin", burnin[e]), ("ensembles", kept[e])):
+            names = ["chain", "log_prob"] + ["blobs"] * (draws.head.blobs_dtype is not None)
+            for name in names:
+                values = reader.values(name, e, slice(0, n), phase)
+                expected = draws.phase(name, e, phase)[:n]
+                assert values.dtype == expected.dtype
+                np.testing.assert_array_equal(values, expected)
+            accepted = reader.burnin_accepted if phase == "burnin" else reader.accepted
+            expected = draws.phase("accepted", e, phase)[:n].sum(axis=0)
+            np.testing.assert_array_equal(accepted[e], expected)
+
+
+@pytest.mark.parametrize("blobs", BLOBS)
+@pytest.mark.parametrize("memory", [False, True])
+def test_what_is_committed_is_read(blobs, memory, tmp_path):
+    path = None if memory else tmp_path / "x.h5"
+    for n in range(len(COMMITS) + 1):
+        if path is not None:
+            path.unlink(missing_ok=True)
+        store, draws = write(path, blobs, COMMITS[:n], finish=n == len(COMMITS))
+        reader = store.read() if memory else Reader(path)
+        assert_holds(reader, draws, COMMITS[n - 1] if n else (0, 0))
+        assert reader.status == ("finished" if n == len(COMMITS) else "running")
+        assert reader.sequence == n
+        assert reader.header == draws.head
+
+
+def test_a_reader_keeps_to_what_was_there_when_it_was_made(tmp_path):
+    store, draws = write(tmp_path / "x.h5", "number", COMMITS[:3], finish=False)
+    reader = Reader(tmp_path / "x.h5")
+    store.commit([draws.block(1, 4, 6)])
+    assert_holds(reader, draws, COMMITS[2])
+    assert_holds(Reader(tmp_path / "x.h5"), draws, (5, 6))
+
+
+def test_layout_is_that_of_the_contract(tmp_path):
+    write(tmp_path / "x.h5", "record")
+    with h5py.File(tmp_path / "x.h5") as file:
+        expected = {
+            "format": "pmcmc",
+            "format_version": 1,
+            "pmcmc_version": pmcmc.__version__,
+            "status": "finished",
+            "problem": "demo",
+            "fingerprint": "f00",
+            "seed": 2**63 - 1,
+            "nensembles": 2,
+            "nwalkers": W,
+            "ndim": D,
+            "nsteps": 9,
+            "burnin": BURNIN,
+            "thin_by": 1,
+        }
+        assert {name: file.attrs[name] for name in expected} == expected
+        assert json.loads(file.attrs["config"]) == {"nsteps": 9, "output": None}
+        assert [name.decode() for name in file["parameter_names"]] == ["a", "β"]
+        for phase, rows in (("ensembles", STEPS), ("burnin", (BURNIN, BURNIN))):
+            assert list(file[phase]) == ["0000", "0001"]
+            for e, n in enumerate(rows):
+                group = file[f"{phase}/{e:04d}"]
+                assert sorted(group) == ["accepted", "blobs", "chain", "log_prob"]
+                assert (group["chain"].shape, group["chain"].dtype) == ((n, W, D), "f8")
+                assert (group["log_prob"].shape, group["log_prob"].dtype) == ((n, W), "f8")
+                assert (group["blobs"].shape, group["blobs"].dtype) == ((n, W), RECORD)
+                assert group["accepted"].shape == (W,)
+                assert (group.attrs["iteration"], group.attrs["nwalkers"]) == (n, W)
+                assert (group.attrs["ndim"], group.attrs["has_blobs"]) == (D, True)
+                assert group.attrs["version"] == emcee.__version__
+                assert group.attrs["random_state_0"] == "MT19937"
+                assert {f"random_state_{k}" for k in range(5)} <= set(group.attrs)
+
+
+def test_a_run_records_all_its_options(tmp_path):
+    problem = pmcmc.Problem(lambda t: -0.5 * float(t @ t), ["a"], initial=[0.0], name="mine")
+    moves = [(emcee.moves.DEMove(), 1.0)]
+    path = tmp_path / "x.h5"
+    pmcmc.run(problem, nsteps=3, burnin=1, nwalkers=6, moves=moves, output=path)
+    with h5py.File(path) as file:
+        config = json.loads(file.attrs["config"])
+        assert set(OPTIONS) <= set(config)
+        assert config["seed"] == file.attrs["seed"]
+        assert (config["nsteps"], config["burnin"], config["nwalkers"]) == (3, 1, 6)
+        assert (config["nensembles"], config["output"]) == (1, str(path))
+        assert "DEMove" in config["moves"]
+        assert file.attrs["problem"] == "mine"
+        assert file.attrs["fingerprint"] == problem.fingerprint()
+
+
+@pytest.mark.parametrize("blobs", ["none", "number", "matrix", "record"])
+@pytest.mark.parametrize("commits", range(3, len(COMMITS) + 1))
+def test_emcee_reads_the_file_finished_or_not(blobs, commits, tmp_path):
+    path, after = tmp_path / "x.h5", COMMITS[commits - 1]
+    _, draws = write(path, blobs, COMMITS[:commits], finish=commits == len(COMMITS))
+    for phase in ("burnin", "ensembles"):
+        for e in range(2):
+            backend = emcee.backends.HDFBackend(path, name=f"{phase}/{e:04d}", read_only=True)
+            n = min(after[e], BURNIN) if phase == "burnin" else after[e] - BURNIN
+            assert (backend.iteration, backend.shape) == (n, (W, D))
+            np.testing.assert_array_equal(backend.get_chain(), draws.phase("chain", e, phase)[:n])
+            log_prob = draws.phase("log_prob", e, phase)[:n]
+            np.testing.assert_array_equal(backend.get_log_prob(), log_prob)
+            np.testing.assert_array_equal(
+                backend.accepted, draws.phase("accepted", e, phase)[:n].sum(axis=0)
+            )
+            state = draws.random_state(e, n if phase == "burnin" else n + BURNIN)
+            np.testing.assert_equal(backend.random_state, state)
+            assert backend.has_blobs() == (blobs != "none")
+            if blobs != "none":
+                expected = draws.phase("blobs", e, phase)[:n]
+                np.testing.assert_array_equal(backend.get_blobs(), expected)
+
+
+def test_a_run_without_burnin_reads_alike(tmp_path):
+    draws = Draws(header(burnin=0))
+    store = Store(tmp_path / "x.h5", draws.head)
+    store.create()
+    store.commit([draws.block(0, 0, 5), draws.block(1, 0, 4)], "finished")
+    reader = Reader(tmp_path / "x.h5")
+    assert reader.burnin_rows.tolist() == [0, 0]
+    np.testing.assert_array_equal(
+        reader.values("chain", 1, slice(None)), draws.ensembles[1]["chain"]
+    )
+    assert reader.values("chain", 1, slice(None), "burnin").shape == (0, W, D)
+
+
+def garble(path, age, how):
+    """Spoil the newest record (age 0) or the one before (age 1)."""
+    with h5py.File(path, "r+") as file:
+        state = file["state"]
+        slot = np.argsort(state["sequence"])[-1 - age]
+        offset, size = (
+            state.id.get_offset() + int(slot) * state.dtype.itemsize,
+            state.dtype.itemsize,
+        )
+        record = state[slot]
+        for field in ("coords", "log_prob", "accepted", "steps"):
+            if how == field:
+                record["ensembles"][field] += 1
+        if how == "random":
+            record["ensembles"]["random"]["key"][0, 17] ^= 1
+        if how in ("sequence", "crc"):
+            record[how] += 2
+        state[slot] = record
+    if how == "torn":
+        with path.open("r+b") as raw:
+            raw.seek(offset + size // 2)
+            raw.write(bytes(size - size // 2))
+
+
+HOW = ["coords", "log_prob", "accepted", "steps", "random", "sequence", "crc", "torn"]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_spoilt_newest_record_leaves_the_one_before(how, tmp_path):
+    _, draws = write(tmp_path / "x.h5", "number", COMMITS[:4], finish=False)
+    garble(tmp_path / "x.h5", 0, how)
+    reader = Reader(tmp_path / "x.h5")
+    assert reader.sequence == 3
+    assert_holds(reader, draws, COMMITS[2])
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_spoilt_older_record_does_not_matter(how, tmp_path):
+    _, draws = write(tmp_path / "x.h5", "number", COMMITS[:4], finish=False)
+    garble(tmp_path / "x.h5", 1, how)
+    assert_holds(Reader(tmp_path / "x.h5"), draws, COMMITS[3])
+
+
+def test_two_spoilt_records_are_said(tmp_path):
+    write(tmp_path / "x.h5")
+    garble(tmp_path / "x.h5", 0, "coords")
+    garble(tmp_path / "x.h5", 1, "torn")
+    with pytest.raises(StoreError, match=r"x\.h5 is damaged: none of its records is whole"):
+        Reader(tmp_path / "x.h5")
+
+
+def test_commits_use_both_slots_in_turn(tmp_path):
+    write(tmp_path / "x.h5", commits=COMMITS[:4])
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert sorted(file["state"]["sequence"]) == [3, 4]
+
+
+def test_commits_do_not_change_the_size_or_the_place_of_anything(tmp_path):
+    def places():
+        found = {"size": (tmp_path / "x.h5").stat().st_size}
+        with h5py.File(tmp_path / "x.h5") as file:
+            file.visititems(
+                lambda name, item: (
+                    found.update({name: item.id.get_offset()})
+                    if isinstance(item, h5py.Dataset)
+                    else None
+                )
+            )
+        return found
+
+    store, draws = write(tmp_path / "x.h5", "record", (), finish=False)
+    created = places()
+    assert len(created) == 2 + 2 * 2 * 4 + 1
+    store.commit([draws.block(0, 0, 5), draws.block(1, 0, 4)])
+    assert places() == created
+    store.commit([draws.block(0, 5, 8), draws.block(1, 4, 7)], "finished")
+    assert places() | {"size": 0} == created | {"size": 0}  # the word for the status is new
+
+
+def test_creation_and_every_commit_reach_the_disk(tmp_path, synced):
+    store, draws = write(tmp_path / "x.h5", commits=(), finish=False)
+    assert len(synced) == 1
+    for step in range(3):
+        store.commit([draws.block(0, step, step + 1)])
+        assert len(synced) == 2 + step
+
+
+def test_nothing_in_the_file_needs_pickle(tmp_path):
+    write(tmp_path / "x.h5", "record")
+    seen = []
+
+    def check(dtype):
+        if h5py.check_string_dtype(dtype) is not None and dtype.kind == "O":
+            seen.append("text")
+            return
+        seen.append(dtype.kind)
+        assert dtype.kind in "fiubSV"
+        if dtype.subdtype:
+            check(dtype.base)
+        for name in dtype.names or ():
+            check(dtype[name])
+        assert dtype.kind != "V" or dtype.names or dtype.subdtype  # not opaque bytes
+
+    def visit(_, item):
+        if isinstance(item, h5py.Dataset):
+            check(item.dtype)
+        for name in item.attrs:
+            check(item.attrs.get_id(name).dtype)
+
+    with h5py.File(tmp_path / "x.h5") as file:
+        visit("", file)
+        file.visititems(visit)
+    assert {"text", "f", "u", "i", "S"} <= set(seen)
+
+
+UNREADABLE = {
+    "missing": (None, r"there is no file .*x\.h5"),
+    "empty": (b"", "cannot be read as an HDF5 file"),
+    "text": (b"chain\n1.0\n", "cannot be read as an HDF5 file"),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_what_is_no_hdf5_file_is_said(kind, tmp_path):
+    content, message = UNREADABLE[kind]
+    if content is not None:
+        (tmp_path / "x.h5").write_bytes(content)
+    with pytest.raises(StoreError, match=message) as caught:
+        pmcmc.load(tmp_path / "x.h5")
+    assert "x.h5" in str(caught.value)
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(StoreError, match="there is no file"):
+        Reader(tmp_path)
+
+
+def test_a_truncated_file_is_said(tmp_path):
+    path = tmp_path / "x.h5"
+    write(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(StoreError, match=r"x\.h5 cannot be read as an HDF5 file: .*truncated"):
+        Reader(path)
+
+
+@pytest.mark.parametrize("name", [None, "other", 3, ["a", "b"], b"pmcmc2"])
+def test_a_foreign_hdf5_file_is_said(name, tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["chain"] = np.zeros(3)
+        if name is not None:
+            file.attrs["format"] = name
+    with pytest.raises(StoreError, match=r"x\.h5 is an HDF5 file, but not one that pmcmc wrote"):
+        Reader(tmp_path / "x.h5")
+
+
+def test_the_file_of_a_newer_pmcmc_is_said(tmp_path):
+    write(tmp_path / "x.h5")
+    with h5py.File(tmp_path / "x.h5", "r+") as file:
+        file.attrs.modify("format_version", 2)
+    with pytest.raises(StoreError, match=r"has format version 2; .* reads up to 1: use a newer"):
+        Reader(tmp_path / "x.h5")
+
+
+@pytest.mark.parametrize("lost", ["state", "parameter_names", "ensembles/0001"])
+def test_a_file_that_lost_a_part_is_said(lost, tmp_path):
+    write(tmp_path / "x.h5")
+    with h5py.File(tmp_path / "x.h5", "r+") as file:
+        del file[lost]
+    with pytest.raises(StoreError, match=r"x\.h5"):
+        Reader(tmp_path / "x.h5")
+
+
+def test_blobs_that_are_not_there_are_said(tmp_path):
+    write(tmp_path / "x.h5")
+    with pytest.raises(StoreError, match=r"x\.h5 holds no blobs"):
+        Reader(tmp_path / "x.h5").values("blobs", 0, slice(None))
+
+
+def test_an_existing_output_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "x.h5"
+    path.write_bytes(b"precious")
+    for refuse in (lambda: check_output(path), Store(path, header()).create):
+        with pytest.raises(UsageError, match=r"x\.h5 exists.*--overwrite to replace it"):
+            refuse()
+    assert path.read_bytes() == b"precious"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.h5"]
+
+
+def test_a_run_refuses_an_existing_output_unless_told_to_replace_it(tmp_path):
+    path = tmp_path / "x.h5"
+    path.write_bytes(b"precious")
+    problem = pmcmc.Problem(lambda t: -float(t @ t), ["a"], initial=[0.0])
+    with pytest.raises(UsageError, match="exists, and nothing was changed"):
+        pmcmc.run(problem, nsteps=2, burnin=1, output=path)
+    assert path.read_bytes() == b"precious"
+    pmcmc.run(problem, nsteps=2, burnin=1, output=path, overwrite=True)
+    assert pmcmc.load(path).status == "finished"
+
+
+def test_overwrite_replaces(tmp_path):
+    path = tmp_path / "x.h5"
+    write(path, "number")
+    with h5py.File(path) as old:  # whoever has the old file open keeps it
+        check_output(path, overwrite=True)
+        store = Store(path, header("none"), overwrite=True)
+        store.create()
+        assert "blobs" in old["ensembles/0000"]
+    reader = Reader(path)
+    assert (reader.sequence, reader.header) == (0, header("none"))
+    assert [p.name for p in tmp_path.iterdir()] == ["x.h5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere/x.h5", "there is no folder .*nowhere"),
+        ("", "is a folder: give the name of a file"),
+    ],
+)
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_output_that_cannot_be_is_refused(name, message, overwrite, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        check_output(tmp_path / name, overwrite)
+    with pytest.raises(UsageError, match=message):
+        Store(tmp_path / name, header(), overwrite).create()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_in_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    problem = pmcmc.Problem(lambda t: -float(t @ t), ["a"], initial=[0.0])
+    assert pmcmc.run(problem, nsteps=2, burnin=0, output="x.h5").ndraws == 64
+    assert [p.name for p in tmp_path.iterdir()] == ["x.h5"]
+
+
+HOLD = """
+import sys, h5py
+with h5py.File(sys.argv[1]) as file:
+    print(file["ensembles/0000/chain"][:1].shape, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_reader_that_holds_the_file_does_not_disturb_a_commit(tmp_path):
+    path = tmp_path / "x.h5"
+    store, draws = write(path, "number", COMMITS[:3], finish=False)
+    command = [sys.executable, "-c", HOLD, str(path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as reader:
+        assert reader.stdout.readline() == "(1, 4, 2)\n"
+        store.commit([draws.block(0, 5, 8), draws.block(1, 4, 7)], "finished")
+        reader.communicate(timeout=20)
+        assert reader.returncode == 0
+    assert_holds(Reader(path), draws, (8, 7))
+
+
+def test_a_file_that_went_away_fails_the_commit_by_name(tmp_path):
+    store, draws = write(tmp_path / "x.h5", commits=COMMITS[:1], finish=False)
+    (tmp_path / "x.h5").unlink()
+    with pytest.raises(StoreError, match=r"x\.h5 cannot be written: "):
+        store.commit([draws.block(0, 2, 3)])

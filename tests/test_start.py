@@ -129,10 +129,16 @@ def test_a_ball_has_no_walker_where_log_prob_is_minus_infinity(problem):
     assert len(np.unique(walkers[:, 0])) == 40
 
 
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_a_centre_in_a_corner_of_the_support_is_a_start_for_every_seed(seed):
+    problem = plain([0.0, 0.0, 0.0], lambda t: 0.0 if (t >= 0).all() else -np.inf)
+    assert (start(problem, 32, seed) >= 0).all()
+
+
 def test_a_centre_amid_minus_infinity_is_refused():
     problem = plain([1.0, 2.0, 3.0], lambda t: -np.inf)
     with pytest.raises(
-        EvaluationError, match=r"-inf at and round.*\n.*a = 1\.0, b = 2\.0, c = 3\.0"
+        EvaluationError, match=r"-inf at the start.*\n.*a = 1\.0, b = 2\.0, c = 3\.0"
     ):
         start(problem, 8)
 

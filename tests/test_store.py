@@ -284,7 +284,7 @@ def garble(path, age, how):
                 record["ensembles"][field] += 1
         if how == "random":
             record["ensembles"]["random"]["key"][0, 17] ^= 1
-        if how in ("sequence", "crc"):
+        if how in ("sequence", "status", "crc"):
             record[how] += 2
         state[slot] = record
     if how == "torn":
@@ -293,7 +293,7 @@ def garble(path, age, how):
             raw.write(bytes(size - size // 2))
 
 
-HOW = ["coords", "log_prob", "accepted", "steps", "random", "sequence", "crc", "torn"]
+HOW = ["coords", "log_prob", "accepted", "steps", "random", "sequence", "status", "crc", "torn"]
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -478,6 +478,20 @@ def test_overwrite_replaces(tmp_path):
         assert "blobs" in old["ensembles/0000"]
     reader = Reader(path)
     assert (reader.sequence, reader.header) == (0, header("none"))
+    assert [p.name for p in tmp_path.iterdir()] == ["x.h5"]
+
+
+def test_an_overwrite_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "x.h5"
+    _, draws = write(path)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="cannot be written: No space left on device"):
+        Store(path, header("number"), overwrite=True).create()
+    assert_holds(Reader(path), draws, COMMITS[-1])
     assert [p.name for p in tmp_path.iterdir()] == ["x.h5"]
 
 

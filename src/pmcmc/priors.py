@@ -79,8 +79,7 @@ def _beta(m: Any, a: float, b: float) -> Callable[[Any], Any]:
 
 
 def _t(m: Any, df: float) -> Callable[[Any], Any]:
-    c = float(special.gammaln(0.5 * (df + 1)) - special.gammaln(0.5 * df))
-    c -= 0.5 * (math.log(df) + math.log(math.pi))
+    c = math.log(special.poch(0.5 * df, 0.5)) - 0.5 * (math.log(df) + math.log(math.pi))
     return lambda y: c - (df + 1) / 2 * m.log1p(y * y / df)
 
 
@@ -107,8 +106,8 @@ class Prior:
         family = getattr(frozen, "dist", None)
         if isinstance(frozen, stats.rv_continuous):
             raise ModelError(
-                f"the prior of {name} is the family stats.{frozen.name}, not a distribution: "
-                f"give it its parameters, as in stats.{frozen.name}(loc=0, scale=1)"
+                f"the prior of {name} is the family {frozen.name}, not a distribution: call it "
+                "with its parameters, as in stats.norm(0, 1)"
             )
         if not isinstance(family, stats.rv_continuous):
             raise ModelError(
@@ -124,7 +123,8 @@ class Prior:
             raise ModelError(
                 f"the prior of {name} has array parameters: give one distribution per parameter"
             ) from None
-        if not (self.scale > 0 and math.isfinite(self.loc) and np.isfinite(frozen.median())):
+        finite = math.isfinite(self.loc) and math.isfinite(self.scale)
+        if not (self.scale > 0 and finite and np.isfinite(frozen.median())):
             raise ModelError(
                 f"the prior of {name}, {self.describe()}, is not a distribution: "
                 "check its parameters (in scipy.stats, uniform is uniform(lower, width))"

@@ -199,6 +199,8 @@ def _ascii(blobs: Sequence[Any]) -> bool:
 
 def _scalars(results: Sequence[Any]) -> Array:
     try:
+        if isinstance(results[0], str | bytes):
+            raise TypeError
         values = np.array(results, dtype=np.float64).reshape(len(results))
     except (TypeError, ValueError):
         row = next((i for i, r in enumerate(results) if not _is_number(r)), 0)
@@ -210,6 +212,8 @@ def _scalars(results: Sequence[Any]) -> Array:
 
 
 def _is_number(value: Any) -> bool:
+    if isinstance(value, str | bytes):
+        return False
     try:
         float(np.asarray(value).item())
     except (TypeError, ValueError):
@@ -236,10 +240,9 @@ def column(result: Any, n: int) -> Array:
     if values.shape not in ((n,), (n, 1)):
         what = "None" if result is None else f"shape {values.shape} for theta of {n} rows"
         raise Unfit(0, what, hint)
-    try:
-        return values.reshape(n).astype(np.float64)
-    except (TypeError, ValueError):
-        raise Unfit(0, f"values of type {values.dtype}, not numbers", hint) from None
+    if values.dtype.kind not in "biuf":
+        raise Unfit(0, f"values of type {values.dtype}, not real numbers", hint)
+    return values.reshape(n).astype(np.float64)
 
 
 def _refuse_bad(values: Array, results: Sequence[Any]) -> None:

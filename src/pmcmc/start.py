@@ -21,6 +21,7 @@ Array = npt.NDArray[np.float64]
 Evaluate = Callable[[Array], Evaluated]
 
 BALL = 1e-4  # size of the ball round a given centre, relative to it or, near zero, absolute
+_REDRAWS = 300  # of walkers of a ball that fall where log_prob is -inf
 _SEARCHES = 3  # local searches of "map", each from one of the best prior draws
 _EDGE = 8.0  # "map" searches within this many standard normal sigmas of each prior
 
@@ -99,15 +100,17 @@ def _ball(
     """Normal draws round ``centre``; those where log_prob is -inf are drawn again, closer."""
     walkers = centre + width * rng.standard_normal((nwalkers, len(centre)))
     bad = evaluate(walkers).log_prob == -np.inf
-    for _ in range(20):
+    for attempt in range(_REDRAWS):
         if not bad.any():
             return walkers
-        width = width / 2
+        if attempt < 20:
+            width = width / 2
         walkers[bad] = centre + width * rng.standard_normal((int(bad.sum()), len(centre)))
         bad[bad] = evaluate(walkers[bad]).log_prob == -np.inf
+    at = "at" if evaluate(centre[None]).log_prob[0] == -np.inf else "round"
     raise EvaluationError(
-        f"log_prob is -inf at and round the start\n{problem.describe(centre)}\n"
-        "  choose an initial point where the posterior is not zero"
+        f"log_prob is -inf {at} the start\n{problem.describe(centre)}\n"
+        "  choose an initial point where the posterior is not zero, away from its edges"
     )
 
 

@@ -147,7 +147,8 @@ class Store:
             for block in blocks:
                 self._write_emcee_view(file, block)
             if status != self._status:
-                file.attrs["status"] = self._status = status
+                file.attrs.modify("status", status)
+                self._status = status
         if self.path is not None:
             with _telling(self.path):
                 _sync(self.path)

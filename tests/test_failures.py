@@ -69,9 +69,10 @@ CASES = [
     for stage in MODELS
     for who in WHO
     for how in HOW
-    for mode in ("split", "pool")
+    for mode in ("split", "pool", "pool --schedule demand")
     if not (how == "nan" and stage in ("import", "start"))
-    if not (stage == "start" and mode == "pool" and who == "last rank")  # only rank 0 starts there
+    if not (stage == "start" and "pool" in mode and who == "last rank")  # rank 0 alone starts
+    if stage == "mid-run" or "demand" not in mode
 ]
 # the corners of the matrix run always, the rest with the slow tests
 CORNERS = {("mid-run", "last rank", "exception"), ("probe", "all ranks", "nan")}
@@ -88,7 +89,19 @@ CORNERS |= {("import", "rank 0", "sys.exit"), ("mid-run", "all ranks", "unpickla
 def test_a_failure_ends_the_job_with_one_message(launch, model, tmp_path, stage, who, how, mode):
     code, expected = HOW[how]
     name = model(MODELS[stage].format(who=WHO[who], how=code))
-    args = ["-m", "pmcmc", name, "--nsteps", 10**8, "--mode", mode, "--seed", 1, "--nwalkers", 8]
+    args = [
+        "-m",
+        "pmcmc",
+        name,
+        "--nsteps",
+        10**8,
+        "--mode",
+        *mode.split(),
+        "--seed",
+        1,
+        "--nwalkers",
+        8,
+    ]
     began = time.monotonic()
     done = launch(3, *args, cwd=tmp_path, timeout=30)
     assert time.monotonic() - began < 15

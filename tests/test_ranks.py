@@ -44,7 +44,14 @@ ARGS = {
     "vectorized": "--nsteps 27 --burnin 5 --nensembles 4 --nwalkers 16 --moves kde,desnooker",
 }
 TEXTS = {"blobs": BLOBS, "floats": FLOATS, "vectorized": VECTORIZED}
-SHAPES = {"split": "--mode split", "pool": "--mode pool", "teams": "--teams 2"}
+SHAPES = {
+    "split": "--mode split",
+    "pool": "--mode pool",
+    "teams": "--teams 2",
+    "static": "--mode pool --schedule static",
+    "demand": "--mode pool --schedule demand",
+    "demand teams": "--teams 2 --schedule demand",
+}
 
 
 def plain(kind):
@@ -96,8 +103,12 @@ def sample(launcher, ranks, tmp_path, model, kind, shape, name):
     return tmp_path / name
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("ranks", [1, 2, 3, 5])
+@pytest.mark.parametrize(
+    ("ranks", "shape"),
+    [(ranks, shape) for ranks in (1, 2, 3, 5) for shape in ("split", "pool", "teams")]
+    + [(2, "demand"), (3, "static"), (3, "demand"), (5, "demand teams"), (9, "demand")]
+    + [(9, "static"), (9, "split")],
+)
 def test_mpich_draws_equal_plain_emcee(launch, tmp_path, model, ranks, shape):
     path = sample(launch, ranks, tmp_path, model, "blobs", shape, "x.h5")
     assert_same_as_plain(path, plain("blobs"))
@@ -126,7 +137,7 @@ def assert_close_to_plain(path, samplers):
 
 
 @pytest.mark.parametrize(
-    ("ranks", "shape"), [(1, "split"), (2, "pool"), (3, "teams"), (5, "split")]
+    ("ranks", "shape"), [(1, "split"), (2, "pool"), (3, "teams"), (3, "demand"), (5, "split")]
 )
 def test_open_mpi_draws_equal_plain_emcee(launch_openmpi, tmp_path, model, ranks, shape):
     path = sample(launch_openmpi, ranks, tmp_path, model, "blobs", shape, "x.h5")
@@ -163,3 +174,24 @@ def log_likelihood(theta):
     # a ball of the local width round the maximum, not the prior
     np.testing.assert_allclose(burnin[..., 0].mean(), 3, atol=0.1)
     assert burnin[..., 0].std() < 0.3
+
+
+SLOW = """
+import time
+import numpy as np
+parameters, initial = ["a", "b"], [0.0, 0.0]
+def log_prob(theta):
+    time.sleep(abs(theta[0]) % 0.004)
+    return -0.5 * float(theta @ theta)
+"""
+
+
+def test_uneven_sleeping_cost_chooses_demand_and_changes_nothing(launch, tmp_path, model):
+    name = model(SLOW)
+    args = f"-m pmcmc {name} --seed 5 --nsteps 24 --burnin 3 --nensembles 3 --nwalkers 8"
+    files = []
+    for ranks, more in ((0, ""), (4, "--mode pool"), (4, "--mode pool --schedule static")):
+        files.append(tmp_path / f"{len(files)}.h5")
+        command = [*args.split(), *more.split(), "--output", files[-1]]
+        assert launch(ranks, *command, cwd=tmp_path).returncode == 0
+        assert_same_files(files[0], files[-1])

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from .plan import Plan, make_plan
+    from .pool import MPIPool
     from .problem import Problem
     from .result import Result, load
     from .summary import Summary
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EvaluationError",
     "LaunchError",
+    "MPIPool",
     "ModelError",
     "Plan",
     "PmcmcError",
@@ -50,6 +52,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "MPIPool": "pool",
     "Plan": "plan",
     "make_plan": "plan",
     "Problem": "problem",

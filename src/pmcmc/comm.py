@@ -133,6 +133,15 @@ def where(comm: Any) -> str:
     return f" on rank {rank} of {comm.Get_size()}, host {host}"
 
 
+def abort(error: PmcmcError | str) -> NoReturn:
+    """Print an error and end every rank at once: the last resort."""
+    from mpi4py import MPI
+
+    print(f"pmcmc: error: {error}", file=sys.stderr, flush=True)
+    MPI.COMM_WORLD.Abort(1)
+    raise SystemExit(1)  # not reached
+
+
 # ---- waiting
 
 
@@ -318,11 +327,11 @@ class Control:
                     self._leave_orderly(first, rounds)
                     return first  # type: ignore[no-any-return]
                 time.sleep(1e-3)
-            self.abort(error)
+            abort(error)
         self.announce("failed", (error, self.rounds))
         missing = set(range(1, self.size))
         if not self.leave(self.rounds, limit):
-            self.abort(error)
+            abort(error)
         while missing and time.monotonic() < limit:
             try:
                 message = self.receive()
@@ -333,7 +342,7 @@ class Control:
             elif message[1] == "left":
                 missing.discard(message[0])
         if missing:
-            self.abort(error)
+            abort(error)
         return error
 
     def _leave_orderly(self, error: PmcmcError, rounds: int) -> None:
@@ -344,10 +353,4 @@ class Control:
             self._sent = [r for r in self._sent if not r.Test()]
             time.sleep(1e-3)
         if not left or self._sent:
-            self.abort(error)
-
-    def abort(self, error: PmcmcError) -> NoReturn:
-        """Print the error and end every rank at once: the last resort."""
-        print(f"pmcmc: error: {error}", file=sys.stderr, flush=True)
-        self._mpi.COMM_WORLD.Abort(1)
-        raise SystemExit(1)  # not reached
+            abort(error)

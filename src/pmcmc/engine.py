@@ -16,12 +16,12 @@ from .errors import UsageError
 from .gather import Gather
 from .moves import Moves
 from .options import check, complete
-from .pool import TeamPool
 from .problem import Problem
 from .result import Result
 from .setup import Setup, agree, choose_moves, share
 from .store import Store
 from .talk import Talk
+from .team import Team
 
 BLOCK_BYTES = 32 * 2**20  # draws not yet written, over all ensembles, that call for a commit
 _PROGRESS_SECONDS = 0.5
@@ -109,15 +109,20 @@ class _Session:
         rank, plan = control.rank, setup.plan
         self.team = plan.team_of(rank)
         root = rank == self.team.root
-        self.pool = TeamPool(
-            control.comm.Split(plan.teams.index(self.team), rank), problem, control
+        self.crew = Team(
+            control.comm.Split(plan.teams.index(self.team), rank),
+            problem,
+            control,
+            options["schedule"],
+            setup.seconds,
+            several=len(self.team.ensembles) > 1,
+            rows=plan.nwalkers // 2,
         )
         roots = control.comm.Split(0 if root else UNDEFINED, rank)
         self.gather = Gather(roots) if root else None
         if self.gather is not None:
             control.leave = self.gather.leave
         self.ensembles: list[Ensemble] = []
-        self._open = False  # ensembles exist, so blocks can be taken
         self._wanted = False  # a round was called for that this rank has not joined
         self._finished = False
         self._share = BLOCK_BYTES * len(self.team.ensembles) // plan.nensembles
@@ -132,12 +137,12 @@ class _Session:
     def work(self) -> Result | None:
         """Do this rank's part, to the end."""
         if self.gather is None:
-            self.pool.serve()
+            self.crew.serve()
         else:
             self._sample()
-            self.pool.close()
+            self.crew.close()
             self.gather.comm.Free()
-        self.pool.comm.Free()
+        self.crew.comm.Free()
         path = self.options["output"]
         if self.store is not None:
             self.talk.stop()
@@ -150,11 +155,11 @@ class _Session:
 
     def _sample(self) -> None:
         header = self.setup.header
-        for e in self.team.ensembles:
-            ensemble = Ensemble(
+        self.ensembles = [
+            Ensemble(
                 e,
                 self.problem,
-                lambda coords: self.pool.evaluate(coords, self._tick),
+                self.crew.evaluate,
                 seed=header.seed,
                 nwalkers=header.nwalkers,
                 burnin=header.burnin,
@@ -162,26 +167,22 @@ class _Session:
                 thin_by=header.thin_by,
                 moves=self.moves,
             )
-            self.ensembles.append(ensemble)
-        self._open = True
+            for e in self.team.ensembles
+        ]
         if self.control.rank == 0:
             path = self.options["output"]
             self.store = Store(
                 None if path is None else Path(path), header, self.options["overwrite"]
             )
             self._call(final=False)  # the first commit: the start, and the file
-        while not all(e.done for e in self.ensembles):
-            for ensemble in self.ensembles:
-                if not ensemble.done:
-                    ensemble.advance()
-                    self._tick()
-            self._mind_memory()
+        self.crew.advance(self.ensembles, self._tick)
         self._report_progress()
         wait_for(lambda: self._finished, self._look)
 
     def _tick(self) -> None:
         if self.control.due():
             self._look()
+            self._mind_memory()
 
     def _look(self) -> None:
         """Look for messages, move the gather on; on rank 0 also write and call for commits."""
@@ -189,7 +190,7 @@ class _Session:
             self._hear(*message)
         gather = self.gather
         assert gather is not None
-        if self._wanted and self._open and not gather.busy:
+        if self._wanted and not gather.busy and all(e.started for e in self.ensembles):
             self._wanted = self._full = False
             gather.join([e.take_block() for e in self.ensembles])
         gathered = gather.poll()
@@ -236,7 +237,7 @@ class _Session:
             sum(e.steps for e in self.ensembles),
             sum(p[0] for p in parts),
             sum(p[1] for p in parts),
-            self._open and all(e.done for e in self.ensembles),
+            all(e.done for e in self.ensembles),
         )
         if self.control.rank == 0:
             self._hear(0, "progress", value)

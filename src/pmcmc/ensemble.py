@@ -91,12 +91,23 @@ class Ensemble:
         self.index, self.burnin, self.thin_by = index, burnin, thin_by
         self.steps, self.target = 0, burnin + nsteps * thin_by
         self._burnin, self._kept = _Phase(nwalkers), _Phase(nwalkers)
-        rng, random_state = streams(seed, index)
+        self.started = False
+        self._generator: Iterator[Any] = iter(())
+
+        def start() -> None:
+            self._start(problem, evaluate, nwalkers, seed, moves)
+
+        self._begin = start
+
+    def _start(
+        self, problem: Problem, evaluate: Evaluate, nwalkers: int, seed: int, moves: Moves
+    ) -> None:
+        rng, random_state = streams(seed, self.index)
         coords = initial_walkers(problem, nwalkers, rng, evaluate)
         log_prob, blobs = evaluate(coords)
         if not (log_prob > -np.inf).any():
             raise EvaluationError(
-                f"log_prob is -inf at all {nwalkers} starting walkers of ensemble {index}; "
+                f"log_prob is -inf at all {nwalkers} starting walkers of ensemble {self.index}; "
                 f"the first is\n{problem.describe(coords[0])}\n"
                 "  choose an initial point where the posterior is not zero"
             )
@@ -110,14 +121,15 @@ class Ensemble:
             moves=copy.deepcopy(moves),
             backend=_Recorder(self._record),
         )
-        self._generator: Iterator[Any] = sampler.sample(
+        self._generator = sampler.sample(
             self._last, iterations=self.target, skip_initial_state_check=True
         )
+        self.started = True
 
     @property
     def done(self) -> bool:
         """Whether all steps are taken."""
-        return self.steps >= self.target
+        return self.started and self.steps >= self.target
 
     @property
     def rows(self) -> int:
@@ -133,8 +145,11 @@ class Ensemble:
         return float(total), counted * len(self._kept.accepted)
 
     def advance(self) -> None:
-        """Take one step."""
-        next(self._generator)
+        """Find the start, or take one step."""
+        if self.started:
+            next(self._generator)
+        else:
+            self._begin()
 
     def _record(self, state: emcee.State, accepted: Array) -> None:
         self.steps += 1

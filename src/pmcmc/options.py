@@ -106,6 +106,13 @@ _ALL = (
     Option("nensembles", whole(1), None, "K", "independent ensembles (default: one per team)"),
     Option("mode", _choice("split", "pool"), "split", "split|pool", "many teams of ranks, or one"),
     Option("teams", whole(1), None, "T", "that many teams, instead of --mode"),
+    Option(
+        "schedule",
+        _choice("auto", "static", "demand"),
+        "auto",
+        "auto|static|demand",
+        "how a team shares out evaluations: in equal blocks, or one by one to whoever is free",
+    ),
     Option("seed", whole(0, MAX_SEED), None, "S", "for the same draws again (default: drawn)"),
     Option(
         "moves",

@@ -189,7 +189,7 @@ def _teams(size: int, nensembles: int, nteams: int) -> tuple[Team, ...]:
 def _waste(teams: tuple[Team, ...], size: int, nensembles: int, nwalkers: int) -> list[str]:
     """Say which ranks this shape leaves idle, and what would use them."""
     remarks = []
-    useful = sum(min(len(t.ranks), nwalkers // 2) for t in teams)
+    useful = sum(min(len(t.ranks), len(t.ensembles) * nwalkers // 2) for t in teams)
     if useful < size:
         more = -(-size // (nwalkers // 2))
         remarks.append(

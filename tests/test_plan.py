@@ -129,3 +129,13 @@ def test_a_plan_is_told_in_words(size, options, mode):
     assert told["ensembles"].startswith(f"{made.nensembles} of 8 walkers")
     assert "1001 steps, 8008 draws" in told["total"]
     assert len(made.table().splitlines()) == 1 + len(made.teams)
+
+
+def test_rounds_that_are_not_full_are_said():
+    plan = make_plan(16, nsteps=100, burnin=10, nwalkers=100, mode="pool")
+    (remark,) = plan.remarks
+    assert "50 evaluations at a time over 16 ranks take 4 rounds" in remark
+    assert "78%" in remark
+    assert "--nwalkers 128" in remark
+    assert make_plan(16, nsteps=100, burnin=10, nwalkers=128, mode="pool").remarks == ()
+    assert make_plan(1, nsteps=100, burnin=10, nwalkers=100, mode="pool").remarks == ()

@@ -169,6 +169,49 @@ print("fine")
         passed(script(ranks, text), "fine")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_dynesty_runs_through_the_pool(script, ranks):
+    text = """
+import numpy as np, dynesty
+from pmcmc import MPIPool
+def like(u): return -0.5 * float(np.sum((u / 0.1) ** 2))
+def transform(u): return 2 * u - 1
+def sample(pool):
+    sampler = dynesty.NestedSampler(like, transform, 2, nlive=50, pool=pool, queue_size=4,
+        rstate=np.random.default_rng(1), bound="single", sample="unif")
+    sampler.run_nested(dlogz=1.0, print_progress=False)
+    return sampler.results.logz[-1]
+with MPIPool() as pool:
+    z = sample(pool)
+assert abs(z - np.log(2 * np.pi * 0.01 / 4)) < 1.0, z
+print("fine")
+"""
+    done = script(ranks, text)
+    assert done.returncode == 0, done
+    assert done.stdout == "fine\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_zeus_runs_through_the_pool(script, ranks):
+    text = """
+import numpy as np, zeus
+from pmcmc import MPIPool
+def log_prob(theta): return -0.5 * float(theta @ theta)
+with MPIPool() as pool:
+    np.random.seed(1)
+    sampler = zeus.EnsembleSampler(10, 2, log_prob, pool=pool, verbose=False)
+    sampler.run_mcmc(np.random.randn(10, 2), 200, progress=False)
+    draws = sampler.get_chain(flat=True, discard=50)
+assert abs(draws.std() - 1) < 0.2, draws.std()
+print("fine")
+"""
+    done = script(ranks, text)
+    assert done.returncode == 0, done
+    assert done.stdout == "fine\n"
+
+
 @pytest.mark.parametrize("schedule", ["static", "demand"])
 @pytest.mark.parametrize("where", ["worker", "root"])
 def test_a_failing_task_raises_on_rank_0_and_the_pool_goes_on(script, schedule, where):

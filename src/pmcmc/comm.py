@@ -146,18 +146,23 @@ def abort(error: PmcmcError | str) -> NoReturn:
 
 
 class Patience:
-    """Polite waiting: a few quick looks, then sleeps up to a millisecond, always in Python."""
+    """Polite waiting: quick looks for a moment, then sleeps up to a millisecond; never in C.
+
+    The moment is about what emcee takes between two batches, so that quick problems do not wait
+    for a sleeper to wake.
+    """
 
     def __init__(self) -> None:
-        self._looks = 0
+        self._until = time.monotonic() + 5e-4
+        self._sleep = 2e-5
 
     def pause(self) -> None:
         """Wait a little, longer each time."""
-        self._looks += 1
-        if self._looks <= 100:
+        if time.monotonic() < self._until:
             os.sched_yield()
         else:
-            time.sleep(min(1e-3, 2e-5 * (self._looks - 100)))
+            time.sleep(self._sleep)
+            self._sleep = min(1e-3, 1.5 * self._sleep)
 
 
 def wait_for(ready: Callable[[], bool], tick: Callable[[], None] | None = None) -> None:

@@ -196,6 +196,17 @@ def _waste(teams: tuple[Team, ...], size: int, nensembles: int, nwalkers: int) -
             f"{size - useful} of {size} ranks have nothing to do: an ensemble of {nwalkers} "
             f"walkers can use {nwalkers // 2} ranks at once; use --nensembles {more} or more"
         )
+    half = nwalkers // 2
+    for team in teams[:1]:  # the widest
+        width = len(team.ranks)
+        rounds = -(-half // width)
+        used = half / (rounds * width)
+        if len(team.ensembles) == 1 and 1 < width <= half and used < 0.9:
+            remarks.append(
+                f"{half} evaluations at a time over {width} ranks take {rounds} rounds, which "
+                f"use {100 * used:.0f}% of the ranks' time; --nwalkers {2 * width * rounds} would "
+                "use all, and several ensembles in a team fill each other's gaps"
+            )
     load = [len(t.ensembles) / len(t.ranks) for t in teams]
     share = nensembles / size / max(load)
     if share < 0.9:

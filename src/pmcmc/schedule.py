@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 SCHEDULES = ("auto", "static", "demand")
-MESSAGE = 1e-4  # seconds: what a task on demand costs in messages and waiting, about
+MESSAGE = 5e-4  # seconds: what a task on demand costs in messages and waiting, at the worst
 SHORT = 2e-3  # seconds: for shorter tasks a worker has a second one queued
 _MEMORY = 2000.0  # tasks that the running estimates look back on
 

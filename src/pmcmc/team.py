@@ -9,7 +9,6 @@ the main one. The draws cannot tell: an ensemble sees its own results only.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -27,7 +26,6 @@ from .schedule import Choice, Scheduler
 
 Array = npt.NDArray[Any]
 _QUICK = 0.02  # seconds: a batch that takes less is not interrupted to look for messages
-_SWITCH = 5e-4  # seconds: how long a pure Python log_prob may hold up the helper
 
 
 class Stepper(Protocol):
@@ -141,8 +139,6 @@ class Team:
 
     def _interleave(self, ensembles: Sequence[Stepper]) -> None:
         """Advance ensembles at once, until they are done or equal blocks are the better way."""
-        switch = sys.getswitchinterval()
-        sys.setswitchinterval(min(switch, _SWITCH))
         driver = _Driver(self, ensembles)
         try:
             if not self._threads:  # only dispatch here: MPI must stay in this thread
@@ -156,7 +152,6 @@ class Team:
                 helper.stop()
         finally:
             self._hub, self._waiting = None, []
-            sys.setswitchinterval(switch)
 
     def _work_beside(self, helper: Helper) -> None:
         patience = Patience()

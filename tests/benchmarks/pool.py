@@ -11,6 +11,7 @@ should be idle. Overhead is wall time per evaluation less that of serial emcee i
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import math
 import os
@@ -20,11 +21,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 NDIM = 3
+EMPTY = np.empty((0, 2))
 MEAN, SIGMA = 0.02, 1.0  # of the lognormal cost, seconds
 
 
@@ -32,9 +34,14 @@ MEAN, SIGMA = 0.02, 1.0  # of the lognormal cost, seconds
 
 
 class Busy:
-    """Counts the seconds spent in log_prob on this rank."""
+    """When this rank was in log_prob: (end, seconds), saved when the process ends."""
 
-    seconds = 0.0
+    spans: ClassVar[list[tuple[float, float]]] = []
+
+    @classmethod
+    def save(cls) -> None:
+        """Write the spans into the current folder, which is the contender's own."""
+        np.save(f"busy-{os.getpid()}.npy", np.reshape(cls.spans, (-1, 2)))
 
 
 def trivial(theta: np.ndarray) -> float:
@@ -57,9 +64,9 @@ def one_ms(theta: np.ndarray) -> float:
 
 def asleep(theta: np.ndarray, seconds: float) -> float:
     """Sleep: what a log_prob in another process or library costs this one."""
-    began = time.perf_counter()
+    began = time.time()
     time.sleep(seconds)
-    Busy.seconds += time.perf_counter() - began
+    Busy.spans.append((time.time(), time.time() - began))
     return -0.5 * float(theta @ theta)
 
 
@@ -163,23 +170,10 @@ def engine(function: Any, args: Any, walkers: int, steps: int, ensembles: int) -
     began = time.perf_counter()
     pmcmc.run(problem, nsteps=1, burnin=0, seed=1, mode="pool")
     start = time.perf_counter() - began
-    Busy.seconds = 0.0
     began = time.perf_counter()
     options = {"nsteps": steps * ensembles, "burnin": 0, "mode": "pool", "nensembles": ensembles}
     pmcmc.run(problem, seed=1, **options)
     return time.perf_counter() - began - (start if function is trivial else 0.0)
-
-
-def report_busy(seconds: float | None) -> None:
-    """Print what this contender took, and the share of all ranks' time in log_prob."""
-    busy, ranks, root = Busy.seconds, 1, True
-    if "mpi4py.MPI" in sys.modules:
-        from mpi4py import MPI
-
-        comm = MPI.COMM_WORLD
-        busy, ranks, root = comm.allreduce(busy), comm.size, comm.rank == 0
-    if root:
-        print(json.dumps({"seconds": seconds, "share": busy / ranks / (seconds or 1.0)}))
 
 
 # ---- the harness
@@ -194,12 +188,16 @@ def run(name: str, problem: str, ranks: int, walkers: int, steps: int, ensembles
     env = os.environ | {"BENCHMARK_RANKS": str(ranks)}
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            command, env=env, cwd=folder, capture_output=True, text=True, timeout=900
+            command, env=env, cwd=folder, capture_output=True, text=True, timeout=300
         )
+        spans = np.concatenate([np.load(p) for p in Path(folder).glob("busy-*.npy")] or [EMPTY])
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if not lines:
-        return {"seconds": math.nan, "share": math.nan, "why": done.stderr[-300:]}
-    return json.loads(lines[-1])
+        print(f"{name} did not run: {done.stderr[-300:]}", file=sys.stderr)
+        return {"seconds": math.nan, "share": math.nan}
+    told = json.loads(lines[-1])
+    during = (spans[:, 0] > told["end"] - told["seconds"]) & (spans[:, 0] < told["end"])
+    return told | {"share": spans[during, 1].sum() / ranks / told["seconds"]}
 
 
 def rounds(names: list[str], runs: int, *case: Any) -> dict[str, list[dict]]:
@@ -275,8 +273,10 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.contender:
+        atexit.register(Busy.save)
         took = contend(args.contender, args.problem, args.walkers, args.steps, args.ensembles)
-        report_busy(took)
+        if took is not None:
+            print(json.dumps({"seconds": took, "end": time.time()}), flush=True)
         return
     sys.path.insert(0, str(Path(__file__).parent))
     from serial import calibrate

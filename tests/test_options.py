@@ -46,7 +46,8 @@ WHOLE = {
 
 
 def test_defaults_are_those_of_the_contract():
-    assert complete({}) == {name: CONTRACT[name] for name in OPTIONS}
+    ours = {"schedule": "auto"}  # beside the contract
+    assert complete({}) == {name: (CONTRACT | ours)[name] for name in OPTIONS}
 
 
 def test_given_values_stand_over_defaults():

@@ -376,7 +376,7 @@ print("fine")
 
 
 def test_vectors_of_different_lengths_are_tasks():
-    from pmcmc.dispatch import as_rows
+    from pmcmc.tasks import as_rows
 
     rows = as_rows([np.zeros(2), np.ones(2)])
     assert isinstance(rows, np.ndarray)

@@ -1,4 +1,4 @@
-"""Chunks of tasks to ranks and results back: the messages under every pool.
+"""The root's side of a pool: chunks of tasks out to the workers, their results in.
 
 Rows of float64 and float results travel as buffers, everything else as pickles; a function goes
 out once. Nobody blocks inside MPI. What to send where is `schedule`'s to choose.
@@ -10,91 +10,31 @@ import pickle
 import sys
 import threading
 import time
-import traceback
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from mpi4py import MPI
 
 from .comm import wait_for
+from .tasks import (
+    ARRAY,
+    CANCEL,
+    CLOSE,
+    FLOATS,
+    FUNCTION,
+    OBJECTS,
+    RESULTS,
+    ROWS,
+    VALUES,
+    Array,
+    Batch,
+    Chunk,
+    Failure,
+)
 
-Array = npt.NDArray[Any]
-Tick = Callable[[], None]
-
-_FUNCTION, _ROWS, _OBJECTS, _CLOSE, _CANCEL = range(1, 6)  # from the root
-_VALUES, _RESULTS, _FAILED = range(11, 14)  # to the root
 _SWITCH = 2e-4  # seconds
-_ARRAY, _FLOATS, _NUMPY_FLOATS = range(3)  # what a buffer of values stands for
-
-
-@dataclass
-class Failure:
-    """What a function raised on a rank, in a form that always travels.
-
-    ``task`` is the task's number in its batch, ``text`` the traceback there, ``place`` the rank
-    and host, ``exception`` the exception itself, pickled, where it can be.
-    """
-
-    task: int
-    summary: str
-    text: str = ""
-    place: str = ""
-    exception: bytes | None = None
-    original: BaseException | None = None  # on the rank itself
-
-    @classmethod
-    def of(cls, exc: BaseException, task: int, place: str) -> Failure:
-        """Describe ``exc``, raised by task number ``task``."""
-        try:
-            data = pickle.dumps(exc)
-            pickle.loads(data)
-        except Exception:
-            data = None
-        text = "".join(traceback.format_exception(exc)).rstrip()
-        return cls(task, f"{type(exc).__name__}: {exc}", text, place, data, exc)
-
-
-@dataclass
-class Batch:
-    """Tasks of one map, an array of rows (n, ndim) or a list, and what came back of them."""
-
-    number: int
-    tasks: Any
-    results: list[tuple[int, int, Any]] = field(default_factory=list)  # (start, stop, results)
-    seconds: list[tuple[int, float]] = field(default_factory=list)  # (tasks, seconds) of chunks
-    failure: Failure | None = None
-    missing: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Count the tasks."""
-        self.missing = len(self.tasks)
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing more is awaited."""
-        return self.missing <= 0 or self.failure is not None
-
-    def ordered(self) -> list[Any]:
-        """Return the chunks' results in the order of the tasks."""
-        return [results for _, _, results in sorted(self.results, key=lambda part: part[0])]
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Tasks [start, stop) of a batch."""
-
-    batch: Batch
-    start: int
-    stop: int
-
-    @property
-    def tasks(self) -> Any:
-        """The tasks themselves."""
-        return self.batch.tasks[self.start : self.stop]
 
 
 class Dispatcher:
@@ -129,7 +69,7 @@ class Dispatcher:
     def send_function(self, data: bytes) -> None:
         """Send a pickled function to all workers: tasks after it are for that function."""
         for worker in range(1, self.size):
-            self._send(np.frombuffer(data, dtype=np.uint8), worker, _FUNCTION)
+            self._send(np.frombuffer(data, dtype=np.uint8), worker, FUNCTION)
 
     def share(self, batch: Batch, root_works: bool = True) -> Chunk | None:
         """Give each rank one contiguous block of a batch; return the root's own.
@@ -188,13 +128,13 @@ class Dispatcher:
             data = np.empty(self._status.Get_count(MPI.BYTE), dtype=np.uint8)
             self.comm.Recv(data, worker, tag)
             chunk = self._out[worker].popleft()
-            if tag == _VALUES:
+            if tag == VALUES:
                 kind, seconds = data[:16].view(np.float64)
                 values: Any = data[16:].view(np.float64)
-                if kind != _ARRAY:
-                    values = values.tolist() if kind == _FLOATS else list(values)
+                if kind != ARRAY:
+                    values = values.tolist() if kind == FLOATS else list(values)
                 self.give(chunk, values, float(seconds))
-            elif tag == _RESULTS:
+            elif tag == RESULTS:
                 results, seconds = pickle.loads(data.data)
                 self.give(chunk, results, seconds)
             else:
@@ -235,12 +175,12 @@ class Dispatcher:
             batch.failure = Failure(0, "cancelled")
         for worker in range(1, self.size):
             if any(chunk.batch is batch for chunk in self._out[worker]):
-                self._send(np.array([batch.number], dtype=np.float64), worker, _CANCEL)
+                self._send(np.array([batch.number], dtype=np.float64), worker, CANCEL)
 
     def close(self) -> None:
         """Let the workers go, once all messages are away."""
         for worker in range(1, self.size):
-            self._send(np.empty(0), worker, _CLOSE)
+            self._send(np.empty(0), worker, CLOSE)
 
         def away() -> bool:
             self.receive()
@@ -255,124 +195,14 @@ class Dispatcher:
             data = np.empty(2 + tasks.size)
             data[:2] = chunk.batch.number, tasks.shape[1]
             data[2:] = tasks.ravel()
-            self._send(data, worker, _ROWS)
+            self._send(data, worker, ROWS)
         else:
             text = pickle.dumps((chunk.batch.number, tasks), protocol=5)
-            self._send(np.frombuffer(text, dtype=np.uint8), worker, _OBJECTS)
+            self._send(np.frombuffer(text, dtype=np.uint8), worker, OBJECTS)
 
     def _send(self, data: Array, worker: int, tag: int) -> None:
         self.bytes_sent += data.nbytes
         self._sent.append((self.comm.Isend(data.view(np.uint8), worker, tag), data))
-
-
-class Worker:
-    """A worker's side: works on the chunks that the root sends, until it is let go.
-
-    Parameters
-    ----------
-    comm : MPI communicator
-    run : callable
-        ``run(tasks, stale)`` returns the results of a chunk, an array (n,), a list, or a Failure;
-        ``stale()`` tells whether the root does not want them any more.
-    tick : callable, optional
-        Called while waiting.
-    on_function : callable, optional
-        Takes a pickled function that the root sends.
-
-    """
-
-    def __init__(
-        self,
-        comm: Any,
-        run: Callable[[Any, Callable[[], bool]], Any],
-        tick: Tick | None = None,
-        on_function: Callable[[bytes], None] | None = None,
-    ) -> None:
-        self.comm, self._run, self._tick = comm, run, tick
-        self._on_function = on_function
-        self._status = MPI.Status()
-        self._sent: list[tuple[Any, Any]] = []
-        self._cancelled = -1.0
-
-    def serve(self) -> None:
-        """Work until the root closes."""
-        while True:
-            wait_for(lambda: self.comm.Iprobe(0, MPI.ANY_TAG, self._status), self._tick)
-            tag, data = self._receive()
-            if tag == _CLOSE:
-                wait_for(lambda: all(r.Test() for r, _ in self._sent), self._tick)
-                return
-            if tag == _FUNCTION:
-                assert self._on_function is not None
-                self._on_function(data.tobytes())
-            elif tag == _ROWS:
-                numbers = data.view(np.float64)
-                self._work(numbers[0], numbers[2:].reshape(-1, int(numbers[1])))
-            elif tag == _OBJECTS:
-                self._work(*pickle.loads(data.data))
-
-    def _receive(self) -> tuple[int, Array]:
-        tag = self._status.Get_tag()
-        data = np.empty(self._status.Get_count(MPI.BYTE), dtype=np.uint8)
-        self.comm.Recv(data, 0, tag)
-        if tag == _CANCEL:
-            self._cancelled = float(data.view(np.float64)[0])
-        return tag, data
-
-    def _work(self, number: float, tasks: Any) -> None:
-        next_look = time.monotonic() + 0.02
-
-        def stale() -> bool:
-            nonlocal next_look
-            if time.monotonic() > next_look:
-                next_look = time.monotonic() + 0.02
-                while self.comm.Iprobe(0, _CANCEL, self._status):
-                    self._receive()
-                if self.comm.Iprobe(0, _CLOSE):
-                    self._cancelled = number  # the root is leaving: nobody waits for the rest
-            return number <= self._cancelled
-
-        began = time.perf_counter()
-        results = self._run(tasks, stale)
-        seconds = time.perf_counter() - began
-        self._sent = [pair for pair in self._sent if not pair[0].Test()]
-        self._reply(results, seconds)
-
-    def _reply(self, results: Any, seconds: float) -> None:
-        tag, kind = _VALUES, _kind(results)
-        if kind is not None:
-            data = np.empty(2 + len(results))
-            data[:2] = kind, seconds
-            data[2:] = results
-        elif isinstance(results, Failure):
-            results.original = None
-            tag, data = _FAILED, np.frombuffer(pickle.dumps(results), dtype=np.uint8)
-        else:
-            try:
-                text = pickle.dumps((results, seconds), protocol=5)
-                tag = _RESULTS
-            except Exception as exc:
-                what = f"the result cannot be sent to rank 0 ({type(exc).__name__}: {exc})"
-                tag, text = _FAILED, pickle.dumps(Failure(0, what))
-            data = np.frombuffer(text, dtype=np.uint8)
-        self._sent.append((self.comm.Isend(data.view(np.uint8), 0, tag), data))
-
-
-def run_tasks(
-    function: Callable[[Any], Any], tasks: Any, stale: Callable[[], bool], place: str
-) -> list[Any] | Failure:
-    """Return ``function`` of each task, the first failure, or what there is once ``stale()``."""
-    results: list[Any] = []
-    for task in tasks:
-        if stale():
-            break
-        try:
-            results.append(function(task))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as exc:
-            return Failure.of(exc, len(results), place)
-    return results
 
 
 class Helper(threading.Thread):
@@ -416,30 +246,3 @@ class Helper(threading.Thread):
         sys.setswitchinterval(self._usual)
         if self.failure is not None:
             raise self.failure
-
-
-def _kind(results: Any) -> int | None:
-    """Return how float results travel as a buffer, None where they cannot."""
-    if isinstance(results, np.ndarray):
-        return _ARRAY if results.dtype == np.float64 and results.ndim == 1 else None
-    if not isinstance(results, list) or not results:
-        return None
-    kinds = {type(r) for r in results}
-    return (
-        {float: _FLOATS, np.float64: _NUMPY_FLOATS}.get(kinds.pop()) if len(kinds) == 1 else None
-    )
-
-
-def as_rows(tasks: Iterable[Any]) -> Any:
-    """Return tasks as one float64 array (n, ndim) where each is a row of one, else a list."""
-    if isinstance(tasks, np.ndarray) and tasks.ndim == 2 and tasks.dtype == np.float64:
-        return np.ascontiguousarray(tasks)
-    tasks = list(tasks)
-    first = tasks[0] if tasks else None
-    if isinstance(first, np.ndarray) and first.dtype == np.float64 and first.ndim == 1:
-        shape = first.shape
-        if all(
-            type(t) is np.ndarray and t.dtype == np.float64 and t.shape == shape for t in tasks
-        ):
-            return np.stack(tasks)
-    return tasks

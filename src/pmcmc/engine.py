@@ -10,7 +10,8 @@ from typing import Any
 from mpi4py.MPI import UNDEFINED
 
 from . import comm as comm_module
-from .comm import Control, wait_for
+from .comm import wait_for
+from .control import Control
 from .ensemble import Ensemble
 from .errors import UsageError
 from .gather import Gather

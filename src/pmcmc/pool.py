@@ -16,9 +16,11 @@ from mpi4py import MPI
 from schwimmbad.pool import BasePool
 
 from .comm import Patience, abort, where, world
-from .dispatch import Batch, Chunk, Dispatcher, Failure, Helper, Worker, as_rows, run_tasks
+from .dispatch import Dispatcher, Helper
 from .errors import RankError
 from .schedule import Choice, Scheduler
+from .tasks import Batch, Chunk, Failure, as_rows, run_tasks
+from .worker import Worker
 
 _SAMPLE = 256  # elements of a large array that are looked at to see whether it has changed
 

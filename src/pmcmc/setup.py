@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .comm import Control
+from .control import Control
 from .errors import ModelError, UsageError
 from .layout import Header
 from .moves import Moves, check_moves, fewest_walkers, parse_moves

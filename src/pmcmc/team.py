@@ -18,11 +18,14 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
-from .comm import Control, Patience, wait_for
-from .dispatch import Batch, Dispatcher, Helper, Worker
+from .comm import Patience, wait_for
+from .control import Control
+from .dispatch import Dispatcher, Helper
 from .problem import Problem
 from .returns import Evaluated
 from .schedule import Choice, Scheduler
+from .tasks import Batch
+from .worker import Worker
 
 Array = npt.NDArray[Any]
 _QUICK = 0.02  # seconds: a batch that takes less is not interrupted to look for messages

@@ -252,3 +252,31 @@ def test_from_python_a_late_limit_on_threads_is_a_warning(launch, tmp_path):
     assert done.returncode == 0
     assert done.stderr.count("numpy was loaded before") == 1
     assert launch(2, "script.py", cwd=tmp_path).stderr == ""
+
+
+def test_reading_commands_need_no_mpi(pmcmc_run, launch, tmp_path):
+    assert pmcmc_run("model.py", "--nsteps", 20).returncode == 0
+    for command in ("summary", "status"):
+        done = pmcmc_run(command, "model.h5", ranks=3, timeout=20)  # every rank but one goes home
+        assert done.returncode == 0, done
+        assert done.stdout.count("model.h5: ") == 1
+        blocked = (
+            f"import sys; sys.modules['mpi4py'] = None; sys.argv[1:] = ['{command}', 'model.h5']"
+        )
+        done = launch(0, "-c", f"{blocked}; from pmcmc.__main__ import main; main()", cwd=tmp_path)
+        assert done.returncode == 0, done
+        assert "finished" in done.stdout
+
+
+def test_a_command_that_is_none_is_said(pmcmc_run):
+    refused(
+        pmcmc_run("sumary", "model.h5", ranks=2), "no command sumary", "mean summary?", "status"
+    )
+
+
+def test_a_missing_argument_of_log_prob_is_explained(pmcmc_run, model):
+    model(MODEL.replace("(theta)", "(theta, x)"), "bad.py")
+    done = pmcmc_run("bad.py")
+    assert done.returncode == 1
+    assert "missing 1 required positional argument: 'x'" in done.stderr
+    assert "args = (x, y, yerr)" in done.stderr

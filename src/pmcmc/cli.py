@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 
 from . import model
 from ._version import __version__
-from .engine import execute
 from .errors import StoreError, UsageError
 from .options import CONFIG_FILE, OPTIONS, check, read_config, unknown
 from .problem import Problem
@@ -110,13 +109,15 @@ def _parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
     values = vars(known)
     command = values.pop("command")
     if rest:
-        _refuse_rest(command, rest)
+        _refuse_rest(command, rest, values.get("model"))
     return command, values
 
 
-def _refuse_rest(command: str, rest: list[str]) -> NoReturn:
+def _refuse_rest(command: str, rest: list[str], name: str | None) -> NoReturn:
     flags = [r for r in rest if r.startswith("-")]
     if not flags:
+        if name is not None and name.isidentifier() and not model.is_builtin(name):
+            raise unknown(name, list(COMMANDS), "command")
         raise UsageError(f"one argument too many: {rest[0]}")
     names = ["--json"]
     if command == "run":
@@ -150,6 +151,8 @@ def _settings(args: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _run(args: dict[str, Any], comm: Any, threads: str | None) -> int:
+    from .engine import execute  # starts MPI, which the commands that read files do without
+
     bare = args["model"] is None
     name, options = _settings(args)
     rank = comm.Get_rank()

@@ -340,6 +340,11 @@ class Problem:
             what = f"called sys.exit({exc.code!r})"
         else:
             what = f"raised {type(exc).__name__}: {exc}"
+        if isinstance(exc, TypeError) and trace is None:  # the call itself
+            lines += (
+                "\n  it is called with theta, and args and kwargs where the model has them: "
+                "args = (x, y, yerr)"
+            )
         at = self.describe(theta) if theta.ndim == 1 else f"  in a batch of {len(theta)} rows"
         raise EvaluationError(f"log_prob {what}{where}\n{at}\n{lines}") from exc
 

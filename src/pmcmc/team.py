@@ -82,7 +82,6 @@ class Team:
         self.scheduler = Scheduler(self.size, schedule, several)
         self.scheduler.observe([(1, seconds)])
         self._rows = rows
-        self.busy = 0.0  # seconds that this rank spent in log_prob
         self._threads = MPI.Query_thread() >= MPI.THREAD_SERIALIZED
         self._quick = False
         self._hub: Any = None
@@ -186,7 +185,6 @@ class Team:
         began = time.perf_counter()
         evaluated = self.problem.evaluate(rows, None if self._quick else tick, self.control.where)
         spent = time.perf_counter() - began
-        self.busy += spent
         self._quick = spent < _QUICK
         return evaluated
 
@@ -199,7 +197,6 @@ class _Driver:
         self.running = 0
         self.draining = False
         self.begun = False
-        self.failure: BaseException | None = None
 
     def step(self) -> bool | None:
         """Do what there is to do; False when all is done."""

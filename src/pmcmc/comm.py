@@ -145,26 +145,49 @@ class Patience:
     """Polite waiting: quick looks for a moment, then sleeps up to a millisecond; never in C.
 
     The moment is about what emcee takes between two batches, so that quick problems do not wait
-    for a sleeper to wake.
+    for a sleeper to wake. Where it has been in vain it is cut short: ranks may share a core.
     """
 
+    _moment = LONGEST_LOOK = 5e-4  # seconds; the first is what this process has learned
+    _SHORTEST_LOOK = 1e-5
+
     def __init__(self) -> None:
-        self._until = time.monotonic() + 5e-4
-        self._sleep = 2e-5
+        self._began = time.monotonic()
 
     def pause(self) -> None:
         """Wait a little, longer each time."""
-        if time.monotonic() < self._until:
+        waited = time.monotonic() - self._began
+        if waited < Patience._moment:
             os.sched_yield()
         else:
-            time.sleep(self._sleep)
-            self._sleep = min(1e-3, 1.5 * self._sleep)
+            time.sleep(min(1e-3, max(2e-5, waited / 4)))
+
+    def end(self) -> None:
+        """Learn from a wait that is over, and be ready for another."""
+        now = time.monotonic()
+        waited, self._began = now - self._began, now
+        if waited < Patience.LONGEST_LOOK:
+            Patience._moment = Patience.LONGEST_LOOK
+        else:
+            Patience._moment = max(Patience._SHORTEST_LOOK, Patience._moment / 2)
+
+
+def look(probe: Callable[[], Any]) -> Any:
+    """Return what ``probe()`` finds, an Iprobe or Improbe, looking twice before giving up.
+
+    MPICH moves one message on with each look, and shows it to the next: without the second look
+    a row of messages would seem to end after its first.
+    """
+    return probe() or probe()
 
 
 def wait_for(ready: Callable[[], bool], tick: Callable[[], None] | None = None) -> None:
     """Wait politely until ``ready()``; call ``tick`` meanwhile."""
+    if ready():
+        return
     patience = Patience()
     while not ready():
         if tick is not None:
             tick()
         patience.pause()
+    patience.end()

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from mpi4py import MPI
 
-from .comm import abort, wait_for, where
+from .comm import abort, look, wait_for, where
 from .errors import ControlFlow, PmcmcError, RankError
 
 GRACE = 4.0  # seconds for the other ranks to take part in an orderly end, before an abort
@@ -70,7 +70,7 @@ class Control:
         """
         if self.size == 1:
             return None
-        message = self.comm.improbe(status=self._status)
+        message = look(lambda: self.comm.improbe(status=self._status))
         if message is None:
             return None
         source = self._status.Get_source()

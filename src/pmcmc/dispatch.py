@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from .comm import wait_for
+from .comm import look, wait_for
 from .tasks import (
     ARRAY,
     CANCEL,
@@ -122,7 +122,11 @@ class Dispatcher:
     def receive(self) -> bool:
         """Take in the results that have come; tell if there were any."""
         came = False
-        while self.size > 1 and self.comm.Iprobe(MPI.ANY_SOURCE, MPI.ANY_TAG, self._status):
+
+        def probe() -> bool:
+            return bool(self.comm.Iprobe(MPI.ANY_SOURCE, MPI.ANY_TAG, self._status))
+
+        while self.size > 1 and look(probe):
             came = True
             worker, tag = self._status.Get_source(), self._status.Get_tag()
             data = np.empty(self._status.Get_count(MPI.BYTE), dtype=np.uint8)

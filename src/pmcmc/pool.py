@@ -217,6 +217,7 @@ class MPIPool(BasePool):  # type: ignore[misc]
             while not batch.done and helper.failure is None:
                 own = dispatcher.take()
                 if own is not None:
+                    patience.end()
                     self._evaluate(own, function)
                     patience = Patience()
                 else:
@@ -231,7 +232,7 @@ class MPIPool(BasePool):  # type: ignore[misc]
         patience = Patience()
         while not batch.done:
             if exchange():
-                patience = Patience()
+                patience.end()
                 tell()
             else:
                 patience.pause()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 SCHEDULES = ("auto", "static", "demand")
 MESSAGE = 5e-4  # seconds: what a task on demand costs in messages and waiting, at the worst
+TURN = 1e-3  # seconds: what passes between two batches of equal blocks
 SHORT = 2e-3  # seconds: for shorter tasks a worker has a second one queued
 _MEMORY = 2000.0  # tasks that the running estimates look back on
 
@@ -80,14 +81,18 @@ class Scheduler:
         """Return the share of the ranks' time that equal blocks of ``tasks`` tasks would use.
 
         The largest of P sums of m tasks is taken as m t (1 + cv sqrt(2 ln P / m)), the extreme of
-        P normal variables; left over ranks count as lost where other batches could use them.
+        P normal variables; ranks left over, and the time between two batches, count as lost where
+        other batches could use them.
         """
         if self.size == 1:
             return 1.0
         most = -(-tasks // self.size)
         cv = math.sqrt(max(self.variance, 0.0)) / self.mean if self.mean > 0 else 0.0
         used = 1.0 / (1.0 + cv * math.sqrt(2 * math.log(self.size) / most))
-        return used * tasks / (self.size * most) if self.several else used
+        if not self.several:
+            return used
+        work = most * self.mean
+        return used * tasks / (self.size * most) * work / (work + TURN)
 
     def choose(self, tasks: int) -> Choice:
         """Return what to do with a batch of ``tasks`` tasks."""

@@ -162,6 +162,7 @@ class Team:
             if chunk is None:
                 patience.pause()
                 continue
+            patience.end()
             self.dispatcher.do(chunk, lambda rows: self._here(rows, None))
             patience = Patience()
 

@@ -4,14 +4,14 @@
     python tests/benchmarks/pool.py [--runs 3] [--only overhead,speed,share,vectorized]
 
 Every contender runs the same emcee problem on the same ranks, in a process tree of its own that
-times the sampling alone; contenders take turns, and medians of paired runs are shown. The machine
-should be idle. Overhead is wall time per evaluation less that of serial emcee in the same round.
+times the sampling alone (see `contenders.py`); contenders take turns, and medians of paired runs
+are shown. The machine should be idle. Overhead is wall time per evaluation less that of serial
+emcee in the same round.
 """
 
 from __future__ import annotations
 
 import argparse
-import atexit
 import json
 import math
 import os
@@ -19,171 +19,27 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-NDIM = 3
 EMPTY = np.empty((0, 2))
-MEAN, SIGMA = 0.02, 1.0  # of the lognormal cost, seconds
-
-
-# ---- problems: module-level functions, so that every rival can pickle them
-
-
-class Busy:
-    """When this rank was in log_prob: (end, seconds), saved when the process ends."""
-
-    spans: ClassVar[list[tuple[float, float]]] = []
-
-    @classmethod
-    def save(cls) -> None:
-        """Write the spans into the current folder, which is the contender's own."""
-        np.save(f"busy-{os.getpid()}.npy", np.reshape(cls.spans, (-1, 2)))
-
-
-def trivial(theta: np.ndarray) -> float:
-    """Cost next to nothing."""
-    return -0.5 * float(theta @ theta)
-
-
-def with_data(theta: np.ndarray, data: np.ndarray) -> float:
-    """Cost next to nothing, with 800 kB bound to the function."""
-    return -0.5 * float(theta @ theta) * data[0]
-
-
-def one_ms(theta: np.ndarray) -> float:
-    """Cost one millisecond of the CPU, in pure Python."""
-    total = 0
-    for i in range(int(os.environ["BENCHMARK_LOOPS"])):
-        total += i
-    return -0.5 * float(theta @ theta)
-
-
-def asleep(theta: np.ndarray, seconds: float) -> float:
-    """Sleep: what a log_prob in another process or library costs this one."""
-    began = time.time()
-    time.sleep(seconds)
-    Busy.spans.append((time.time(), time.time() - began))
-    return -0.5 * float(theta @ theta)
-
-
-def lognormal(theta: np.ndarray) -> float:
-    """Cost a lognormal time that follows from theta alone."""
-    seed = int(np.abs(theta).sum() * 1e9) % 2**32
-    z = np.random.RandomState(seed).standard_normal()
-    return asleep(theta, MEAN * math.exp(SIGMA * z - SIGMA**2 / 2))
-
-
-def even(theta: np.ndarray) -> float:
-    """Cost 20 ms, always."""
-    return asleep(theta, 0.02)
-
-
-def p0(nwalkers: int) -> np.ndarray:
-    """Return the start."""
-    return np.random.RandomState(1).standard_normal((nwalkers, NDIM))
-
-
-# ---- contenders: each samples and returns seconds
-
-
-def emcee_with(pool: Any, function: Any, args: Any, walkers: int, steps: int) -> float:
-    """Time emcee with a pool, or serially."""
-    import emcee
-
-    sampler = emcee.EnsembleSampler(walkers, NDIM, function, pool=pool, args=args)
-    state = sampler.run_mcmc(p0(walkers), 1)
-    began = time.perf_counter()
-    sampler.run_mcmc(state, steps)
-    return time.perf_counter() - began
-
-
-def contend(name: str, problem: str, walkers: int, steps: int, ensembles: int) -> float | None:
-    """Run one contender in this process (every rank calls this); return seconds on rank 0."""
-    function = globals()[problem]
-    args = (np.ones(100_000),) if problem == "with_data" else None
-    job = (function, args, walkers, steps)
-    if name == "serial":
-        return emcee_with(None, *job)
-    if name == "multiprocessing":
-        import multiprocessing
-
-        with multiprocessing.Pool(int(os.environ["BENCHMARK_RANKS"])) as pool:
-            return emcee_with(pool, *job)
-    if name.startswith("ipyparallel"):
-        return ipyparallel(name, *job)
-    if name in ("schwimmbad", "pmcmc.MPIPool"):
-        if name == "schwimmbad":
-            from schwimmbad import MPIPool
-        else:
-            from pmcmc import MPIPool
-        with MPIPool() as pool:
-            return emcee_with(pool, *job)
-    if name == "mpi4py.futures":
-        return futures(*job)
-    return engine(*job, ensembles)
-
-
-def futures(function: Any, args: Any, walkers: int, steps: int) -> float | None:
-    """Time emcee over mpi4py's MPICommExecutor, one chunk per rank and half-step."""
-    from mpi4py import MPI
-    from mpi4py.futures import MPICommExecutor
-
-    with MPICommExecutor(MPI.COMM_WORLD) as executor:
-        if executor is None:
-            return None
-        chunk = -(-walkers // 2 // max(1, MPI.COMM_WORLD.size - 1))
-
-        class Pool:
-            def map(self, function: Any, tasks: Any) -> Any:
-                return executor.map(function, tasks, chunksize=chunk)
-
-        return emcee_with(Pool(), function, args, walkers, steps)
-
-
-def ipyparallel(name: str, function: Any, args: Any, walkers: int, steps: int) -> float:
-    """Time the article's two ways: a view as the pool, and a share of the chain per engine."""
-    import ipyparallel as ipp
-
-    ranks = int(os.environ["BENCHMARK_RANKS"])
-    with ipp.Cluster(n=ranks, log_level=40) as client:
-        view = client[:]
-        view.block = True
-        view.apply(sys.path.insert, 0, str(Path(__file__).parent))
-        view.apply(os.environ.update, {"BENCHMARK_LOOPS": os.environ["BENCHMARK_LOOPS"]})
-        if name == "ipyparallel pool":
-            return emcee_with(view, function, args, walkers, steps)
-        view.apply(emcee_with, None, function, args, walkers, 1)
-        began = time.perf_counter()
-        view.apply(emcee_with, None, function, args, walkers, steps // ranks)
-        return time.perf_counter() - began
-
-
-def engine(function: Any, args: Any, walkers: int, steps: int, ensembles: int) -> float | None:
-    """Time pmcmc.run in pool mode; steps are per ensemble."""
-    import pmcmc
-
-    problem = pmcmc.Problem(function, ndim=NDIM, initial=p0(walkers), args=args or ())
-    began = time.perf_counter()
-    pmcmc.run(problem, nsteps=1, burnin=0, seed=1, mode="pool")
-    start = time.perf_counter() - began
-    began = time.perf_counter()
-    options = {"nsteps": steps * ensembles, "burnin": 0, "mode": "pool", "nensembles": ensembles}
-    pmcmc.run(problem, seed=1, **options)
-    return time.perf_counter() - began - (start if function is trivial else 0.0)
-
-
-# ---- the harness
+WITHOUT_MPI = ("serial", "multiprocessing", "ipyparallel pool", "ipyparallel chains")
+STEPS = {  # of 100 walkers where an evaluation costs nothing: the quick ones need more for a figure
+    "serial": 2000,
+    "pmcmc": 2000,
+    "pmcmc.MPIPool": 2000,
+    "ipyparallel pool": 20,
+}
 
 
 def run(name: str, problem: str, ranks: int, walkers: int, steps: int, ensembles: int = 1) -> dict:
-    """Run a contender in a process tree of its own."""
-    command = [sys.executable, __file__, "--contender", name, "--problem", problem]
-    command += ["--walkers", str(walkers), "--steps", str(steps), "--ensembles", str(ensembles)]
-    if name in ("schwimmbad", "pmcmc.MPIPool", "mpi4py.futures", "pmcmc"):
+    """Run a contender; return its seconds, and the share of all ranks' time in log_prob."""
+    here = Path(__file__).parent
+    command = [sys.executable, str(here / "contenders.py"), name, problem]
+    command += [str(walkers), str(steps), str(ensembles)]
+    if name not in WITHOUT_MPI:
         command = [str(Path(sys.executable).parent / "mpiexec"), "-n", str(ranks), *command]
     env = os.environ | {"BENCHMARK_RANKS": str(ranks)}
     with tempfile.TemporaryDirectory() as folder:
@@ -209,9 +65,11 @@ def rounds(names: list[str], runs: int, *case: Any) -> dict[str, list[dict]]:
     return found
 
 
-def median(values: Any) -> float:
-    """Return the median."""
-    return statistics.median(values)
+def show(measure: str, name: str, values: list[float], text: str = "") -> None:
+    """Print a row: the median, and the least and the largest."""
+    middle = statistics.median(values)
+    spread = f"{min(values):.3f} to {max(values):.3f}"
+    print(f"{measure:<38}{name:<24}{middle:>10.3f}   {spread:<22}{text}", flush=True)
 
 
 RIVALS = ["schwimmbad", "mpi4py.futures", "multiprocessing", "ipyparallel pool"]
@@ -219,71 +77,78 @@ RIVALS = ["schwimmbad", "mpi4py.futures", "multiprocessing", "ipyparallel pool"]
 
 def overhead(runs: int) -> None:
     """Print microseconds per evaluation over serial emcee, and the ratio to schwimmbad."""
+    names = ["serial", *RIVALS, "pmcmc.MPIPool", "pmcmc"]
     for problem in ("trivial", "with_data"):
         for ranks in (2, 3):
-            names = ["serial", *RIVALS, "pmcmc.MPIPool", "pmcmc"]
-            steps = 100
-            found = rounds(names, runs, problem, ranks, 100, steps)
-            evaluations = 100 * steps
-            base = [r["seconds"] for r in found["serial"]]
+            each: dict[str, list[float]] = {name: [] for name in names}
+            for _ in range(runs):
+                for name in names:
+                    steps = STEPS.get(name, 100)
+                    seconds = run(name, problem, ranks, 100, steps)["seconds"]
+                    each[name].append(seconds / steps / 100 * 1e6)
             over = {
-                name: median(
-                    (r["seconds"] - b) / evaluations * 1e6 for r, b in zip(rs, base, strict=True)
-                )
-                for name, rs in found.items()
+                name: [v - b for v, b in zip(values, each["serial"], strict=True)]
+                for name, values in each.items()
             }
             for name in names[1:]:
-                ratio = over[name] / over["schwimmbad"]
-                label = f"overhead, {problem}, {ranks} ranks"
-                print(f"{label:<38}{name:<20}{over[name]:>10.2f} us{ratio:>10.4f} x schwimmbad")
+                ratio = statistics.median(over[name]) / statistics.median(over["schwimmbad"])
+                measure = f"overhead us, {problem}, {ranks} ranks"
+                show(measure, name, over[name], f"{ratio:.4f} x schwimmbad")
 
 
 def speed(runs: int) -> None:
     """Print the speed-up over serial emcee on 2 ranks, 1 ms of CPU per evaluation."""
-    names = ["serial", *RIVALS, "ipyparallel chains", "pmcmc.MPIPool", "pmcmc"]
-    found = rounds(names, runs, "one_ms", 2, 100, 100)
+    names = ["serial", *RIVALS, "ipyparallel chains", "pmcmc.MPIPool"]
+    names += ["pmcmc", "pmcmc on demand", "pmcmc split"]
+    speed_up("speed-up, 1 ms CPU, 2 ranks", names, runs, "one_ms", 2, 100, 120)
+    names = ["serial", "pmcmc", "pmcmc on demand"]
+    speed_up("speed-up, 1 ms CPU, 2 ranks, 4 ens.", names, runs, "one_ms", 2, 100, 40, 4)
+
+
+def vectorized(runs: int) -> None:
+    """Print the speed-up of vectorized runs on 2 ranks over serial scalar emcee."""
+    names = ["serial", "pmcmc vectorized pool"]
+    speed_up("speed-up, vectorized line, 2 ranks", names, runs, "line", 2, 100, 2000)
+    names = ["serial", "pmcmc vectorized split"]
+    speed_up("speed-up, vectorized line, 2 ranks", names, runs, "line", 2, 100, 2000, 2)
+
+
+def speed_up(measure: str, names: list[str], runs: int, *case: Any) -> None:
+    """Print serial emcee's time over each contender's, for the same number of evaluations."""
+    found = rounds(names, runs, *case)
+    ensembles = case[4] if len(case) > 4 else 1
     for name in names[1:]:
-        ratio = median(
-            b["seconds"] / r["seconds"] for r, b in zip(found[name], found["serial"], strict=True)
-        )
-        print(f"{'speed-up, 1 ms CPU, 2 ranks':<38}{name:<20}{ratio:>10.3f}")
+        pairs = zip(found[name], found["serial"], strict=True)
+        show(measure, name, [ensembles * s["seconds"] / r["seconds"] for r, s in pairs])
 
 
 def share(runs: int) -> None:
     """Print the share of all ranks' time in log_prob."""
-    case = ("lognormal", 9, 32)
-    for ensembles, steps in ((1, 60), (4, 60), (8, 60)):
-        names = ["schwimmbad", "pmcmc.MPIPool", "pmcmc"] if ensembles == 1 else ["pmcmc"]
-        for name, rs in rounds(names, runs, *case, steps, ensembles).items():
-            label = f"share, lognormal, 9 ranks, {ensembles} ens."
-            print(f"{label:<38}{name:<20}{median(r['share'] for r in rs):>10.3f}")
-    rs = rounds(["pmcmc"], runs, "even", 16, 64, 50, 2)["pmcmc"]
-    label = "share, even 20 ms, 16 ranks, 2 ens."
-    print(f"{label:<38}{'pmcmc':<20}{median(r['share'] for r in rs):>10.3f}")
+    for ensembles in (1, 4, 8):
+        names = ["schwimmbad", "pmcmc.MPIPool"] if ensembles == 1 else ["zeus ChainManager"]
+        names = [name for name in names if ensembles < 8]  # zeus wants two ranks for a chain
+        found = rounds([*names, "pmcmc"], runs, "lognormal", 9, 32, 60, ensembles)
+        for name, results in found.items():
+            measure = f"share, lognormal, 9 ranks, {ensembles} ens."
+            show(measure, name, [r["share"] for r in results])
+    results = rounds(["pmcmc"], runs, "even", 16, 64, 50, 2)["pmcmc"]
+    show("share, even 20 ms, 16 ranks, 2 ens.", "pmcmc", [r["share"] for r in results])
 
 
 def main() -> None:
-    """Measure and print, or be one contender."""
-    parser = argparse.ArgumentParser()
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", default="overhead,speed,share")
-    for name in ("contender", "problem"):
-        parser.add_argument(f"--{name}", help=argparse.SUPPRESS)
-    for name in ("walkers", "steps", "ensembles"):
-        parser.add_argument(f"--{name}", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--only", default="overhead,speed,share,vectorized")
     args = parser.parse_args()
-    if args.contender:
-        atexit.register(Busy.save)
-        took = contend(args.contender, args.problem, args.walkers, args.steps, args.ensembles)
-        if took is not None:
-            print(json.dumps({"seconds": took, "end": time.time()}), flush=True)
-        return
     sys.path.insert(0, str(Path(__file__).parent))
     from serial import calibrate
 
     os.environ.update(OMP_NUM_THREADS="1", BENCHMARK_LOOPS=str(calibrate()))
+    measures = {"overhead": overhead, "speed": speed, "share": share, "vectorized": vectorized}
+    print(f"{'measure':<38}{'contender':<24}{'median':>10}   {'least to most':<22}")
     for name in args.only.split(","):
-        {"overhead": overhead, "speed": speed, "share": share}[name](args.runs)
+        measures[name](args.runs)
 
 
 if __name__ == "__main__":

@@ -375,6 +375,21 @@ print("fine")
     passed(script(2, text, timeout=180), "fine")
 
 
+def test_with_a_low_thread_level_rank_0_only_dispatches_and_says_so(script):
+    text = """
+import mpi4py
+mpi4py.rc.thread_level = "funneled"
+from mpi4py import MPI
+from pmcmc import MPIPool
+def worker(task): return MPI.COMM_WORLD.rank
+with MPIPool(schedule="demand") as pool:
+    print(sorted(set(pool.map(worker, list(range(50))))))
+"""
+    done = script(3, text)
+    assert (done.returncode, done.stdout) == (0, "[1, 2]\n")
+    assert done.stderr.count("evaluates nothing itself") == 1
+
+
 def test_vectors_of_different_lengths_are_tasks():
     from pmcmc.tasks import as_rows
 

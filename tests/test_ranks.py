@@ -195,3 +195,14 @@ def test_uneven_sleeping_cost_chooses_demand_and_changes_nothing(launch, tmp_pat
         command = [*args.split(), *more.split(), "--output", files[-1]]
         assert launch(ranks, *command, cwd=tmp_path).returncode == 0
         assert_same_files(files[0], files[-1])
+
+
+def test_with_a_low_thread_level_the_root_only_dispatches_and_says_so(launch, tmp_path, model):
+    args = f"-m pmcmc {model(FLOATS)} --seed 5 {ARGS['floats']} --mode pool --schedule"
+    low = {"MPI4PY_RC_THREAD_LEVEL": "funneled"}
+    for schedule in ("demand", "static"):
+        command = [*args.split(), schedule, "--output", f"{schedule}.h5"]
+        done = launch(3, *command, cwd=tmp_path, env=low)
+        assert done.returncode == 0, done
+        assert ("evaluates nothing itself" in done.stdout) == (schedule == "demand")
+        assert_same_as_plain(tmp_path / f"{schedule}.h5", plain("floats"))

@@ -138,6 +138,19 @@ def abort(error: PmcmcError | str) -> NoReturn:
     raise SystemExit(1)  # not reached
 
 
+def any_thread() -> bool:
+    """Tell whether MPI may be called from a thread other than the main one."""
+    from mpi4py import MPI
+
+    return bool(MPI.Query_thread() >= MPI.THREAD_SERIALIZED)
+
+
+ROOT_ONLY_DISPATCHES = (
+    "this MPI was started at a thread level below MPI_THREAD_SERIALIZED: where tasks go out one "
+    "by one, the root sends and receives only, and evaluates nothing itself"
+)
+
+
 # ---- waiting
 
 

@@ -76,6 +76,9 @@ def execute(
     try:
         problem = share(load(), control)
         setup = agree(problem, options, control)
+        shared = any(len(t.ranks) > 1 for t in setup.plan.teams)
+        if shared and options["schedule"] != "static" and not comm_module.any_thread():
+            talk.remark(comm_module.ROOT_ONLY_DISPATCHES)
         talk.intend(problem, setup.plan, setup.header, options, setup)
         if options["dry_run"]:
             return None

@@ -6,16 +6,16 @@ import atexit
 import pickle
 import sys
 import traceback
+import warnings
 import zlib
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
-from mpi4py import MPI
 from schwimmbad.pool import BasePool
 
-from .comm import Patience, abort, where, world
+from .comm import ROOT_ONLY_DISPATCHES, Patience, abort, any_thread, where, world
 from .dispatch import Dispatcher, Helper
 from .errors import RankError
 from .schedule import Choice, Scheduler
@@ -76,7 +76,9 @@ class MPIPool(BasePool):  # type: ignore[misc]
         if self.rank > 0:
             self._hold()
         self._root_works = root_works or ranks == 1
-        self._threads = MPI.Query_thread() >= MPI.THREAD_SERIALIZED
+        self._threads = any_thread()
+        if ranks > 1 and self._root_works and schedule != "static" and not self._threads:
+            warnings.warn(ROOT_ONLY_DISPATCHES, RuntimeWarning, stacklevel=2)
         self.size = ranks if self._root_works else ranks - 1
         self._schedule = schedule
         self._dispatcher = Dispatcher(self.comm)

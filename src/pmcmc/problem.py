@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from .errors import EvaluationError, ModelError
+from . import given
+from .errors import EvaluationError
 from .priors import Prior
 from .returns import Evaluated, Returns, Unfit, column, has_parts
 
@@ -82,20 +83,19 @@ class Problem:
         name: str = "problem",
     ) -> None:
         self.name = name
-        self.names = _parameter_names(parameters, ndim)
+        self.names = given.parameter_names(parameters, ndim)
         self.ndim = len(self.names)
         self.priors: tuple[Prior, ...] = ()
         if isinstance(parameters, Mapping):
             self.priors = tuple(Prior(key, value) for key, value in parameters.items())
-        self._choose_functions(log_prob, log_likelihood, log_prior)
+        functions = given.functions(log_prob, log_likelihood, log_prior, parameters)
+        self._whole, self._likelihood, self._prior = functions
         self.args, self.kwargs = tuple(args), dict(kwargs or {})
         self.vectorized = bool(vectorized)
         self.moves = moves
         self.returns = Returns(blobs_dtype, self.vectorized)
-        if nwalkers is not None and not (isinstance(nwalkers, int | np.integer) and nwalkers > 0):
-            raise ModelError(f"nwalkers is {nwalkers!r}; expected a whole number above 0")
-        self.nwalkers = nwalkers
-        self.initial = self._check_initial(initial)
+        self.initial = given.initial(initial, self.ndim, bool(self.priors))
+        self.nwalkers = given.nwalkers(nwalkers, self.initial)
 
     @staticmethod
     def load(model: str) -> Problem:
@@ -110,76 +110,6 @@ class Problem:
         from .model import load
 
         return load(model)
-
-    # ---- what the user gave
-
-    def _choose_functions(
-        self,
-        log_prob: Callable[..., Any] | None,
-        log_likelihood: Callable[..., Any] | None,
-        log_prior: Callable[..., Any] | None,
-    ) -> None:
-        given = {"log_prob": log_prob, "log_likelihood": log_likelihood, "log_prior": log_prior}
-        for key, function in given.items():
-            if function is not None and not callable(function):
-                raise ModelError(f"{key} must be a function, not {type(function).__name__}")
-        if self.priors:
-            if log_prob is not None:
-                raise ModelError(
-                    "parameters gives priors, so log_prob, which is the whole posterior, would "
-                    "count them twice: name the function log_likelihood, or give parameters as "
-                    f"a list of names, {list(self.names)}"
-                )
-            if log_likelihood is None:
-                raise ModelError("parameters gives priors, but there is no log_likelihood(theta)")
-        elif log_prob is None:
-            if log_likelihood is None:
-                raise ModelError(
-                    "there is no log_prob(theta); or give parameters as a table of priors and "
-                    "log_likelihood(theta)"
-                )
-            if log_prior is None:
-                raise ModelError(
-                    "log_likelihood alone is not a posterior: give parameters as a table of "
-                    "priors, or log_prior(theta), or name the function log_prob if it is whole"
-                )
-        else:
-            log_likelihood = log_prior = None  # log_prob is the whole
-        self._whole, self._likelihood, self._prior = log_prob, log_likelihood, log_prior
-
-    def _check_initial(self, initial: Any) -> Any:
-        if initial is None:
-            if not self.priors:
-                raise ModelError(
-                    "there is no initial: give a point near the bulk of the posterior, shape "
-                    f"({self.ndim},), or walkers, shape (nwalkers, {self.ndim}), or a function "
-                    "initial(nwalkers, rng) that returns them"
-                )
-            return "map"
-        if isinstance(initial, str):
-            if initial not in ("prior", "map"):
-                raise ModelError(f"initial is {initial!r}: the words it knows are prior and map")
-            if not self.priors:
-                raise ModelError(f'initial = "{initial}" needs priors: give parameters as a dict')
-            return initial
-        if callable(initial):
-            return initial
-        try:
-            array = np.array(initial, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise ModelError(
-                f"initial is {initial!r}: expected numbers, a function or a word"
-            ) from None
-        ok = array.shape == (self.ndim,) or (array.ndim == 2 and array.shape[1] == self.ndim)
-        if not ok or not np.isfinite(array).all():
-            fault = f"shape {array.shape}" if not ok else "values that are not finite"
-            raise ModelError(
-                f"initial has {fault}; expected finite numbers of shape ({self.ndim},) "
-                f"or (nwalkers, {self.ndim})"
-            )
-        if array.ndim == 2 and self.nwalkers is None:
-            self.nwalkers = len(array)
-        return array
 
     # ---- evaluation
 
@@ -369,23 +299,3 @@ def _plus(a: float, b: Any) -> Any:
         return a + b
     except TypeError:
         return b
-
-
-def _parameter_names(parameters: Any, ndim: int | None) -> tuple[str, ...]:
-    if parameters is None:
-        if not isinstance(ndim, int | np.integer) or ndim < 1:
-            raise ModelError(
-                "there are no parameters: give a list of names, a table of priors, or ndim"
-            )
-        return tuple(f"theta_{i}" for i in range(ndim))
-    if isinstance(parameters, str) or not isinstance(parameters, Sequence | Mapping):
-        raise ModelError(f"parameters is {parameters!r}: expected a list of names or a dict")
-    names = tuple(parameters)
-    if not names or not all(isinstance(n, str) and n for n in names):
-        raise ModelError(f"parameters are {list(names)!r}: expected one or more names")
-    if len(set(names)) < len(names):
-        twice = sorted({n for n in names if names.count(n) > 1})
-        raise ModelError(f"parameters name {', '.join(twice)} more than once")
-    if ndim is not None and ndim != len(names):
-        raise ModelError(f"ndim is {ndim}, but parameters gives {len(names)} names")
-    return names

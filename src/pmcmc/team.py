@@ -16,9 +16,8 @@ from typing import Any, Protocol
 import greenlet
 import numpy as np
 import numpy.typing as npt
-from mpi4py import MPI
 
-from .comm import Patience, wait_for
+from .comm import Patience, any_thread, wait_for
 from .control import Control
 from .dispatch import Dispatcher, Helper
 from .problem import Problem
@@ -82,7 +81,7 @@ class Team:
         self.scheduler = Scheduler(self.size, schedule, several)
         self.scheduler.observe([(1, seconds)])
         self._rows = rows
-        self._threads = MPI.Query_thread() >= MPI.THREAD_SERIALIZED
+        self._threads = any_thread()
         self._quick = False
         self._hub: Any = None
         self._waiting: list[tuple[Batch, Any]] = []

@@ -26,7 +26,7 @@ import numpy as np
 
 EMPTY = np.empty((0, 2))
 WITHOUT_MPI = ("serial", "multiprocessing", "ipyparallel pool", "ipyparallel chains")
-STEPS = {  # of 100 walkers where an evaluation costs nothing: the quick ones need more for a figure
+STEPS = {  # of 100 walkers where an evaluation costs nothing: quick ones need more
     "serial": 2000,
     "pmcmc": 2000,
     "pmcmc.MPIPool": 2000,

@@ -207,6 +207,8 @@ def engine(
     function: Any, args: Any, walkers: int, steps: int, ensembles: int = 1, **options: Any
 ) -> float | None:
     """Time pmcmc.run, less a run of one step; steps are per ensemble."""
+    from mpi4py import MPI
+
     import pmcmc
 
     if function is line and options.pop("vectorized", False):
@@ -224,7 +226,8 @@ def engine(
         return time.perf_counter() - began
 
     start = timed(ensembles)
-    return timed((steps + 1) * ensembles) - start
+    took = timed((steps + 1) * ensembles) - start
+    return took if MPI.COMM_WORLD.rank == 0 else None
 
 
 CONTENDERS: dict[str, Any] = {

@@ -1,5 +1,7 @@
 """Where the ranks go never changes the draws, and they are plain emcee's, bit for bit."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import emcee
 import numpy as np
 import pytest
@@ -112,6 +114,22 @@ def sample(launcher, ranks, tmp_path, model, kind, shape, name):
 def test_mpich_draws_equal_plain_emcee(launch, tmp_path, model, ranks, shape):
     path = sample(launch, ranks, tmp_path, model, "blobs", shape, "x.h5")
     assert_same_as_plain(path, plain("blobs"))
+
+
+@pytest.mark.slow
+def test_pools_beside_each_other_go_on(launch, tmp_path, model):
+    """Thirty ranks of quick tasks on few cores: none starves. A row of sched_yield made some."""
+    model(TEXTS["blobs"])
+    args = f"{ARGS['blobs']} --nsteps 90 {SHAPES['pool']} --seed 5".split()
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [
+            pool.submit(
+                launch, 5, "-m", "pmcmc", "model.py", *args, "--output", f"{i}.h5", cwd=tmp_path
+            )
+            for i in range(4)
+        ]
+    for job in jobs:
+        assert job.result().returncode == 0, job.result()
 
 
 @pytest.mark.parametrize("kind", ["floats", "vectorized"])

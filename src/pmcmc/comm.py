@@ -6,6 +6,7 @@ Whether the ranks are one job, how many threads each may use, polite waits, and 
 from __future__ import annotations
 
 import os
+import select
 import socket
 import sys
 import time
@@ -159,6 +160,8 @@ class Patience:
 
     The moment is about what emcee takes between two batches, so that quick problems do not wait
     for a sleeper to wake. Where it has been in vain it is cut short: ranks may share a core.
+    No look yields: Linux takes a yield for a whole slice given away, and beside busy neighbours a
+    row of them made ranks starve for seconds.
     """
 
     _moment = LONGEST_LOOK = 5e-4  # seconds; the first is what this process has learned
@@ -171,7 +174,7 @@ class Patience:
         """Wait a little, longer each time."""
         waited = time.monotonic() - self._began
         if waited < Patience._moment:
-            os.sched_yield()
+            select.select((), (), (), 0)  # other threads may run; the core is not given away
         else:
             time.sleep(min(1e-3, max(2e-5, waited / 4)))
 

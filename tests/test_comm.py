@@ -1,10 +1,20 @@
 """The pure parts of comm: is this one job, which rank am I, how many threads."""
 
 import sys
+import time
 
 import pytest
 
-from pmcmc.comm import OVERRIDE, THREAD_VARIABLES, check_launch, launcher_rank, limit_threads
+from pmcmc.comm import (
+    OVERRIDE,
+    THREAD_VARIABLES,
+    check_launch,
+    check_launcher,
+    launched,
+    launcher_rank,
+    limit_threads,
+    wait_until,
+)
 from pmcmc.errors import LaunchError
 
 VARIABLES = ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"]
@@ -42,6 +52,39 @@ def test_one_world_or_the_override_is_accepted(variable, size, more):
 )
 def test_one_rank_is_accepted(env):
     check_launch(env, 1)
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({}, {}),
+        ({"PMI_SIZE": "4"}, {"PMI_SIZE": 4}),
+        ({"SLURM_STEP_NUM_TASKS": "3"}, {"SLURM_STEP_NUM_TASKS": 3}),
+        ({"SLURM_STEP_NUM_TASKS": "4(x2)"}, {}),
+        ({"PMI_SIZE": "2", "SLURM_STEP_NUM_TASKS": "3"}, {"PMI_SIZE": 2}),
+    ],
+    ids=str,
+)
+def test_what_the_launcher_says(env, expected):
+    assert launched(env) == expected
+
+
+def test_the_launcher_of_another_mpi_is_refused():
+    with pytest.raises(LaunchError, match=r"Open MPI's launcher .*_SIZE=2.* MPICH Version: 5"):
+        check_launcher({"OMPI_COMM_WORLD_SIZE": "2"}, "MPICH Version: 5")
+    check_launcher({"OMPI_COMM_WORLD_SIZE": "2"}, "Open MPI v5.0.1")
+    check_launcher({"PMI_SIZE": "2", "PMI_RANK": "0"}, "MPICH Version: 5")
+    # left over from outside: mpiexec of MPICH inside a job of Open MPI
+    check_launcher({"OMPI_COMM_WORLD_SIZE": "2", "PMI_RANK": "0"}, "MPICH Version: 5")
+    check_launcher({}, "MPICH Version: 5")
+
+
+def test_a_wait_with_an_end():
+    assert wait_until(lambda: True, 0)
+    began = time.monotonic()
+    assert not wait_until(lambda: False, 0.05)
+    assert 0.05 <= time.monotonic() - began < 2
+    assert wait_until(lambda: time.monotonic() - began > 0.1, 5)
 
 
 @pytest.mark.parametrize(

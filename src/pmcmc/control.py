@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 from mpi4py import MPI
 
 from .comm import abort, look, wait_for, where
-from .errors import ControlFlow, PmcmcError, RankError
+from .errors import ControlFlow, Interrupted, PmcmcError, RankError
+from .signals import Signalled
 
 GRACE = 4.0  # seconds for the other ranks to take part in an orderly end, before an abort
 _TAG_UP, _TAG_DOWN = 1, 2
@@ -45,6 +46,7 @@ class Control:
         # leave(rounds, deadline) ends what is under way, or tells that it could not
         self.leave: Callable[[int, float], bool] = lambda rounds, deadline: True
         self._sent: list[Any] = []
+        self._shouted: list[Any] = []
         self._next_look = 0.0
         self._status = MPI.Status()
 
@@ -59,6 +61,13 @@ class Control:
         for rank in range(1, self.size):
             self.send(kind, value, to=rank)
 
+    def shout(self, kind: str, value: Any = None) -> None:
+        """Send from any rank to all others; also out of a signal handler, within another send."""
+        for rank in range(self.size):
+            if rank != self.rank:
+                tag = _TAG_UP if rank == 0 else _TAG_DOWN
+                self._shouted.append(self.comm.isend((kind, value), rank, tag))
+
     def receive(self) -> tuple[int, str, Any] | None:
         """Return a message (rank, kind, value) that has come, or None.
 
@@ -70,7 +79,7 @@ class Control:
         """
         if self.size == 1:
             return None
-        message = look(lambda: self.comm.improbe(status=self._status))
+        message = look(lambda: self.comm.improbe(status=self._status), times=8)
         if message is None:
             return None
         source = self._status.Get_source()
@@ -119,7 +128,7 @@ class Control:
 
     def close(self) -> None:
         """Wait until all messages are away, and free the communicator; every rank together."""
-        wait_for(lambda: all(r.Test() for r in self._sent))
+        wait_for(lambda: all(r.Test() for r in (*self._sent, *self._shouted)))
         self.comm.Free()
 
     # ---- failures
@@ -151,6 +160,11 @@ class Control:
         """Return a failure as an error of pmcmc's; a surprise with rank, host and traceback."""
         if isinstance(failure, PmcmcError):
             return type(failure)(str(failure))
+        if isinstance(failure, Signalled):
+            return Interrupted(
+                f"stopped by {failure.args[0]}{self.where} before the sampling began: nothing was "
+                "written"
+            )
         lines = "".join(traceback.format_exception(failure)).rstrip()
         return RankError(f"{type(failure).__name__}: {failure}{self.where}\n{lines}")
 

@@ -150,7 +150,9 @@ class Dispatcher:
         return came
 
     def give(self, chunk: Chunk, results: Any, seconds: float) -> None:
-        """Add the results of a chunk to its batch."""
+        """Add the results of a chunk to its batch; an empty list is a chunk that was given up."""
+        if isinstance(results, list) and not results:
+            return
         batch = chunk.batch
         with self._lock:
             batch.results.append((chunk.start, chunk.stop, results))
@@ -181,16 +183,17 @@ class Dispatcher:
             if any(chunk.batch is batch for chunk in self._out[worker]):
                 self._send(np.array([batch.number], dtype=np.float64), worker, CANCEL)
 
-    def close(self) -> None:
-        """Let the workers go, once all messages are away."""
+    def close(self, tick: Callable[[], None] | None = None) -> None:
+        """Let the workers go: give up what is not done, and take in what still comes of it."""
+        self.pending.clear()
         for worker in range(1, self.size):
             self._send(np.empty(0), worker, CLOSE)
 
         def away() -> bool:
             self.receive()
-            return not self._sent
+            return not self._sent and not any(self._out)
 
-        wait_for(away)
+        wait_for(away, tick)
 
     def _assign(self, chunk: Chunk, worker: int) -> None:
         tasks = chunk.tasks

@@ -13,10 +13,11 @@ import numpy.typing as npt
 from .errors import EvaluationError
 from .moves import Moves
 from .problem import Problem
+from .reader import Saved
+from .record import Block, Rows
 from .returns import Evaluated
 from .rng import streams
 from .start import initial_walkers
-from .store import Block, Rows
 
 Array = npt.NDArray[Any]
 Evaluate = Callable[[Array], Evaluated]
@@ -65,6 +66,8 @@ class Ensemble:
         As in the plan and the options.
     nsteps : int
         Kept production steps of this ensemble.
+    saved : Saved, optional
+        The state at a commit, to go on from.
 
     Attributes
     ----------
@@ -87,22 +90,23 @@ class Ensemble:
         nsteps: int,
         thin_by: int,
         moves: Moves,
+        saved: Saved | None = None,
     ) -> None:
         self.index, self.burnin, self.thin_by = index, burnin, thin_by
         self.steps, self.target = 0, burnin + nsteps * thin_by
         self._burnin, self._kept = _Phase(nwalkers), _Phase(nwalkers)
         self.started = False
+        self._problem, self._evaluate = problem, evaluate
+        self._nwalkers, self._seed, self._moves = nwalkers, seed, moves
         self._generator: Iterator[Any] = iter(())
+        if saved is not None:
+            self.steps = saved.steps
+            self._burnin.accepted, self._kept.accepted = saved.burnin_accepted, saved.accepted
+            self._set_out(saved.coords, saved.log_prob, saved.blobs, saved.random_state)
 
-        def start() -> None:
-            self._start(problem, evaluate, nwalkers, seed, moves)
-
-        self._begin = start
-
-    def _start(
-        self, problem: Problem, evaluate: Evaluate, nwalkers: int, seed: int, moves: Moves
-    ) -> None:
-        rng, random_state = streams(seed, self.index)
+    def _start(self) -> None:
+        problem, evaluate, nwalkers = self._problem, self._evaluate, self._nwalkers
+        rng, random_state = streams(self._seed, self.index)
         coords = initial_walkers(problem, nwalkers, rng, evaluate)
         log_prob, blobs = evaluate(coords)
         if not (log_prob > -np.inf).any():
@@ -111,18 +115,24 @@ class Ensemble:
                 f"the first is\n{problem.describe(coords[0])}\n"
                 "  choose an initial point where the posterior is not zero"
             )
+        self._set_out(coords, log_prob, blobs, random_state)
+
+    def _set_out(
+        self, coords: Array, log_prob: Array, blobs: Array | None, random_state: Any
+    ) -> None:
+        """Make the sampler that goes on from a state."""
         self._last = emcee.State(coords, log_prob, blobs, random_state, copy=True)
         self._no_blobs = blobs is None
         # a fresh copy of the moves: a move may keep a state of its own
         sampler = _Sampler(
-            evaluate,
-            nwalkers=nwalkers,
-            ndim=problem.ndim,
-            moves=copy.deepcopy(moves),
+            self._evaluate,
+            nwalkers=self._nwalkers,
+            ndim=self._problem.ndim,
+            moves=copy.deepcopy(self._moves),
             backend=_Recorder(self._record),
         )
         self._generator = sampler.sample(
-            self._last, iterations=self.target, skip_initial_state_check=True
+            self._last, iterations=self.target - self.steps, skip_initial_state_check=True
         )
         self.started = True
 
@@ -149,7 +159,7 @@ class Ensemble:
         if self.started:
             next(self._generator)
         else:
-            self._begin()
+            self._start()
 
     def _record(self, state: emcee.State, accepted: Array) -> None:
         self.steps += 1

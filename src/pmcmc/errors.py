@@ -5,6 +5,7 @@ PmcmcError
 ├── LaunchError       the ranks were not started as one MPI job
 ├── ModelError        the model cannot be loaded, or is not a valid problem
 ├── EvaluationError   log_prob raised, or returned NaN, +inf or a wrong shape
+├── Interrupted       a signal came before there was anything to commit (exit status 75)
 ├── StoreError        the HDF5 file cannot be written or read
 └── RankError         anything else that failed, with the rank and host where it did
 
@@ -32,6 +33,10 @@ class EvaluationError(PmcmcError):
     """log_prob raised, or returned NaN, +inf or something of the wrong shape."""
 
 
+class Interrupted(PmcmcError):
+    """A signal ended the run before there was anything to commit."""
+
+
 class StoreError(PmcmcError):
     """The output file cannot be created, written or read."""
 
@@ -42,3 +47,13 @@ class RankError(PmcmcError):
 
 class ControlFlow(BaseException):
     """Base of what pmcmc raises through log_prob to leave it; no user meets it."""
+
+
+STOPPED = 75  # exit status of a run that stopped early, to be resumed
+
+
+def exit_status(error: object) -> int:
+    """Return the exit status for what ended a command."""
+    if isinstance(error, UsageError):
+        return 2
+    return STOPPED if isinstance(error, Interrupted) else 1

@@ -7,14 +7,18 @@ HDF5 but the values of attributes, and what is not yet written is a hole in the 
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
 import emcee
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from ._version import __version__
+
+Array = npt.NDArray[Any]
 
 FORMAT, FORMAT_VERSION = "pmcmc", 1
 PHASES = ("burnin", "ensembles")
@@ -70,7 +74,8 @@ class Header:
             ("accepted", "f8", (w,)),
             ("coords", "f8", (w, self.ndim)),
             ("log_prob", "f8", (w,)),
-            ("random", RANDOM),
+            ("random", RANDOM),  # after the last step
+            ("row_random", RANDOM, (len(PHASES),)),  # after the last row of each phase
         ]
         if self.blobs:
             one.append(("blobs", self.blobs, (w,)))
@@ -172,3 +177,9 @@ def read_header(file: h5py.File) -> Header:
         blobs_dtype=None if blobs is None else blobs.base,
         blobs_shape=() if blobs is None else blobs.shape,
     )
+
+
+def checksum(record: Array) -> int:
+    """Return the checksum of a record: of its number, status and states."""
+    head = int(record["sequence"]) * len(STATUSES) + int(record["status"])
+    return zlib.crc32(record["ensembles"].tobytes(), head & 0xFFFFFFFF)

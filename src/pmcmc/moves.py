@@ -112,3 +112,13 @@ def fewest_walkers(moves: Moves, ndim: int) -> tuple[int, str]:
         if isinstance(move, emcee_moves.DESnookerMove):
             needs.append((max(4, 2 * ndim), "the desnooker move"))
     return max(needs, key=lambda need: need[0])
+
+
+def describe_moves(moves: Moves) -> list[str]:
+    """Return each move in words: its class, its plain settings, its weight."""
+    plain = int | float | str | bool | None
+    texts = []
+    for move, weight in moves:
+        settings = (f"{k}={v!r}" for k, v in sorted(vars(move).items()) if isinstance(v, plain))
+        texts.append(f"{type(move).__name__}({', '.join(settings)}): {weight:g}")
+    return texts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ class Option:
     help: str
 
 
-def _fail(name: str, expected: str, value: Any) -> UsageError:
+def fail(name: str, expected: str, value: Any) -> UsageError:
+    """Return the error for a value that cannot be."""
     return UsageError(f"{name}: expected {expected}, got {value!r}")
 
 
@@ -42,7 +44,7 @@ def whole(least: int, most: int | None = None) -> Parse:
         span = f"from {least} to {most}" if most is not None else f"of at least {least}"
         number = _integer(value)
         if number is None or number < least or (most is not None and number > most):
-            raise _fail(name, f"a whole number {span}", value)
+            raise fail(name, f"a whole number {span}", value)
         return number
 
     return parse
@@ -65,22 +67,46 @@ def _seconds(name: str, value: Any) -> float:
     except (TypeError, ValueError):
         number = -1.0
     if not 0 < number < float("inf"):
-        raise _fail(name, "a number of seconds above 0", value)
+        raise fail(name, "a number of seconds above 0", value)
     return number
 
 
-def _choice(*words: str) -> Parse:
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "min": 60, "s": 1}
+
+
+def _duration(name: str, value: Any) -> float:
+    """Read 3h50m, 90m, 1:30:00 (as Slurm writes it) or a number of seconds."""
+    text = str(value).replace(" ", "").lower()
+    parts = re.findall(r"(\d+(?:\.\d+)?)(d|h|min|m|s)", text)
+    if parts and "".join(n + unit for n, unit in parts) == text:
+        return _seconds(name, sum(float(n) * _UNITS[unit] for n, unit in parts))
+    clock = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+)(?::(\d+))?", text)
+    if clock:
+        days, hours, minutes, seconds = (int(part or 0) for part in clock.groups())
+        if clock[4] is None and clock[1] is None:  # minutes:seconds, as in Slurm
+            hours, minutes, seconds = 0, hours, minutes
+        return _seconds(name, ((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+    try:
+        return _seconds(name, value)
+    except UsageError:
+        raise fail(name, "a time such as 3h50m, 90m or 1:30:00, above 0", value) from None
+
+
+def choice(*words: str) -> Parse:
+    """Return a reader of one of ``words``."""
+
     def parse(name: str, value: Any) -> str:
         if value not in words:
-            raise _fail(name, " or ".join(words), value)
+            raise fail(name, " or ".join(words), value)
         return str(value)
 
     return parse
 
 
-def _switch(name: str, value: Any) -> bool:
+def switch(name: str, value: Any) -> bool:
+    """Read true or false."""
     if not isinstance(value, bool):
-        raise _fail(name, "true or false", value)
+        raise fail(name, "true or false", value)
     return value
 
 
@@ -94,7 +120,7 @@ def _moves(name: str, value: Any) -> Any:
 
 def _path(name: str, value: Any) -> str:
     if not isinstance(value, str | Path) or not str(value):
-        raise _fail(name, "a file name", value)
+        raise fail(name, "a file name", value)
     return str(value)
 
 
@@ -104,11 +130,11 @@ _ALL = (
     Option("burnin", whole(0), 100, "B", "steps per ensemble before production, in addition"),
     Option("nwalkers", whole(2), None, "W", "walkers per ensemble (default: max(32, 4 ndim))"),
     Option("nensembles", whole(1), None, "K", "independent ensembles (default: one per team)"),
-    Option("mode", _choice("split", "pool"), "split", "split|pool", "many teams of ranks, or one"),
+    Option("mode", choice("split", "pool"), "split", "split|pool", "many teams of ranks, or one"),
     Option("teams", whole(1), None, "T", "that many teams, instead of --mode"),
     Option(
         "schedule",
-        _choice("auto", "static", "demand"),
+        choice("auto", "static", "demand"),
         "auto",
         "auto|static|demand",
         "how a team shares out evaluations: in equal blocks, or one by one to whoever is free",
@@ -123,9 +149,14 @@ _ALL = (
     ),
     Option("thin_by", whole(1), 1, "M", "keep every M-th step"),
     Option("checkpoint", _seconds, 60.0, "SECONDS", "write the draws at least this often"),
-    Option("overwrite", _switch, False, None, "replace the file if there is one"),
-    Option("progress", _switch, None, None, "show how far it is (default: bar or log lines)"),
-    Option("dry_run", _switch, False, None, "print the plan; sample nothing"),
+    Option(
+        "max_time", _duration, None, "TIME", "commit and stop after that: 3h50m (exit status 75)"
+    ),
+    Option("resume", switch, False, None, "go on from the file, if there is one, to its target"),
+    Option("overwrite", switch, False, None, "replace the file if there is one"),
+    Option("break_lock", switch, False, None, "take over a file whose writer is surely gone"),
+    Option("progress", switch, None, None, "show how far it is (default: bar or log lines)"),
+    Option("dry_run", switch, False, None, "print the plan; sample nothing"),
 )
 OPTIONS: dict[str, Option] = {option.name: option for option in _ALL}
 
@@ -156,6 +187,8 @@ def check(values: Mapping[str, Any], what: str = "option") -> dict[str, Any]:
         raise UsageError(
             f"teams is {found['teams']} and mode is {found['mode']}: give one of them"
         )
+    if found.get("resume") and found.get("overwrite"):
+        raise UsageError("resume goes on from the file, overwrite replaces it: give one of them")
     return found
 
 
@@ -182,7 +215,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UsageError(f"the config file {path} is not TOML: {exc}") from None
     model = values.pop("model", None)
     if model is not None and not isinstance(model, str):
-        raise UsageError(f"{path}: {_fail('model', 'the name of a model', model)}")
+        raise UsageError(f"{path}: {fail('model', 'the name of a model', model)}")
     try:
         found = check(values, "key")
     except UsageError as exc:

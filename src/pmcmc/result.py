@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import StoreError, UsageError
-from .store import Reader
+from .reader import Reader
 from .summary import Summary, summarize
 
 Array = npt.NDArray[Any]

@@ -5,29 +5,57 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
+from . import resume
 from .control import Control
 from .errors import ModelError, UsageError
 from .layout import Header
-from .moves import Moves, check_moves, fewest_walkers, parse_moves
+from .moves import Moves, check_moves, describe_moves, fewest_walkers, parse_moves
+from .options import complete
+from .output import Output
 from .plan import Plan, make_plan
 from .problem import Problem
+from .reader import Reader
 from .rng import draw_seed
-from .store import check_output
+from .signals import Watch
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What rank 0 decided and every rank knows before the work."""
+    """What rank 0 decided and every rank knows before the work.
+
+    Attributes
+    ----------
+    plan, header
+    options : dict
+        All of them; those of a file that is resumed, where they were not given.
+    hosts : int
+    seconds : float
+        One evaluation of log_prob, as the probe took.
+    drawn : bool
+        Whether the seed was drawn.
+    steps : int
+        Steps of all ensembles that the file has already, burn-in included.
+    finished : bool
+        Whether the file that is resumed has all the steps there are to take.
+    remarks : tuple of str
+        What the user should know.
+
+    """
 
     plan: Plan
     header: Header
+    options: dict[str, Any]
     hosts: int
-    seconds: float  # one evaluation of log_prob, as the probe took
-    drawn: bool  # the seed was drawn
+    seconds: float
+    drawn: bool
+    steps: int = 0
+    finished: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 def share(problem: Problem | None, control: Control) -> Problem:
@@ -58,9 +86,15 @@ def share(problem: Problem | None, control: Control) -> Problem:
     return problem
 
 
-def agree(problem: Problem, options: Mapping[str, Any], control: Control) -> Setup:
-    """Probe log_prob on every rank, and let rank 0 decide what all will do."""
+def agree(
+    problem: Problem, found: Mapping[str, Any], control: Control, output: Output, watch: Watch
+) -> Setup:
+    """Probe log_prob on every rank, and let rank 0 decide what all will do.
+
+    From the decision on all ranks go the same way, and a signal ends the work in order.
+    """
     value, seconds = _probe(problem, control.where)
+    watch.quiet = True
     mine = (problem.fingerprint(), value, socket.gethostname(), seconds)
 
     def decide(all_ranks: list[tuple[str, float, str, float]]) -> Setup:
@@ -74,7 +108,15 @@ def agree(problem: Problem, options: Mapping[str, Any], control: Control) -> Set
                     "Are random numbers in the model seeded?"
                 )
         hosts = len({host for _, _, host, _ in all_ranks})
-        return _decide(problem, options, control.size, hosts, max(r[3] for r in all_ranks))
+        seconds = max(r[3] for r in all_ranks)
+        reader = output.claim(found)
+        if reader is None:
+            setup = _begin(problem, found, control.size, hosts, seconds)
+        else:
+            setup = _go_on(problem, found, control, hosts, seconds, reader)
+        if output.remark:
+            setup = replace(setup, remarks=(output.remark, *setup.remarks))
+        return setup
 
     setup: Setup = control.exchange(mine, decide)
     return setup
@@ -88,43 +130,83 @@ def _probe(problem: Problem, where: str) -> tuple[float, float]:
     while spent < 0.05:
         started = time.perf_counter()
         problem.evaluate(theta[None], where=where)
-        seconds = min(seconds, time.perf_counter() - started)
-        spent += seconds
+        took = time.perf_counter() - started
+        seconds, spent = min(seconds, took), spent + took
     return value, seconds
 
 
-def _decide(
-    problem: Problem, options: Mapping[str, Any], size: int, hosts: int, seconds: float
+def _plan(size: int, nwalkers: int, options: Mapping[str, Any]) -> Plan:
+    names = ("nsteps", "burnin", "nensembles", "mode", "teams", "thin_by")
+    return make_plan(size, nwalkers=nwalkers, **{k: options[k] for k in names})
+
+
+def _config(options: Mapping[str, Any], moves: Moves, **known: Any) -> dict[str, Any]:
+    """Return the options as JSON can hold them."""
+    config = dict(options) | known
+    if not isinstance(options["moves"], str | None):
+        config["moves"] = "; ".join(describe_moves(moves))
+    return config
+
+
+def _begin(
+    problem: Problem, found: Mapping[str, Any], size: int, hosts: int, seconds: float
 ) -> Setup:
+    """Decide on a new run."""
+    options = complete(found)
     moves = choose_moves(problem, options)
     nwalkers = _nwalkers(problem, options, moves)
-    plan = make_plan(
-        size,
-        nwalkers=nwalkers,
-        **{k: options[k] for k in ("nsteps", "burnin", "nensembles", "mode", "teams", "thin_by")},
-    )
-    if options["output"] is not None and not options["dry_run"]:
-        check_output(Path(options["output"]), options["overwrite"])
+    plan = _plan(size, nwalkers, options)
     seed = options["seed"] if options["seed"] is not None else draw_seed()
-    config = {
-        k: v if isinstance(v, str | int | float | None) else str(v) for k, v in options.items()
-    }
-    config.update(seed=seed, nwalkers=nwalkers, nensembles=plan.nensembles)
     header = Header(
         problem=problem.name,
         names=problem.names,
         fingerprint=problem.fingerprint(),
-        settings=problem.settings(),
+        settings=problem.settings() | {"moves": describe_moves(moves)},
         seed=seed,
         nwalkers=nwalkers,
         burnin=plan.burnin,
         thin_by=plan.thin_by,
         steps=plan.steps,
-        config=config,
+        config=_config(options, moves, seed=seed, nwalkers=nwalkers, nensembles=plan.nensembles),
         blobs_dtype=problem.returns.dtype if problem.returns.has_blobs else None,
         blobs_shape=problem.returns.shape,
     )
-    return Setup(plan, header, hosts, seconds, options["seed"] is None)
+    return Setup(plan, header, options, hosts, seconds, options["seed"] is None)
+
+
+def _go_on(
+    problem: Problem,
+    found: Mapping[str, Any],
+    control: Control,
+    hosts: int,
+    seconds: float,
+    reader: Reader,
+) -> Setup:
+    """Decide on a run that goes on from a file."""
+    options = resume.merge(found, reader)
+    moves = choose_moves(problem, options)
+    resume.check_problem(problem.settings() | {"moves": describe_moves(moves)}, reader)
+    plan = _plan(control.size, reader.header.nwalkers, options)
+    resume.check_target(plan.steps, reader)
+    remarks = []
+    saved = reader.saved(0)
+    walker = int(np.argmax(saved.log_prob > -np.inf))
+    theta, before = saved.coords[walker], float(saved.log_prob[walker])
+    now = float(problem.evaluate(theta[None], where=control.where).log_prob[0])
+    if (remark := resume.check_value(now, before, problem.describe(theta), reader)) is not None:
+        remarks.append(remark)
+    header = replace(reader.header, steps=plan.steps, config=_config(options, moves))
+    return Setup(
+        plan,
+        header,
+        options,
+        hosts,
+        seconds,
+        drawn=False,
+        steps=int(reader.steps.sum()),
+        finished=reader.status == "finished" and plan.steps == reader.header.steps,
+        remarks=tuple(remarks),
+    )
 
 
 def choose_moves(problem: Problem, options: Mapping[str, Any]) -> Moves:

@@ -1,4 +1,4 @@
-"""The HDF5 file of a run: commits and reading. With `layout`, the only user of h5py.
+"""The HDF5 file of a run: creation, commits, growth. With `layout` and `reader`, h5py's only user.
 
 What makes a commit whole or absent:
 
@@ -9,16 +9,15 @@ What makes a commit whole or absent:
   trust the newest whole one, and take no row that it does not count.
 - The attributes and counts that emcee's HDFBackend reads follow after that.
 
-Files are opened without HDF5's file locking, so that a reader never makes a commit fail.
+Files are opened without HDF5's file locking, so that a reader never makes a commit fail, and
+written through a ``Disk``, because HDF5 does not survive a write that fails.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,53 +25,17 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ._version import __version__
-from .errors import StoreError, UsageError
-from .layout import (
-    FORMAT,
-    FORMAT_VERSION,
-    PHASES,
-    RANDOM,
-    STATUSES,
-    Header,
-    group_name,
-    lay_out,
-    read_header,
-)
+from .disk import Disk, check_output, part_path, sync
+from .errors import StoreError
+from .layout import PHASES, STATUSES, Header, group_name, lay_out
+from .reader import Reader, open_to_read, reason
+from .record import Block, Record
 
 Array = npt.NDArray[Any]
+_COPY_BYTES = 32 * 2**20
+SAFE = "\n  What was committed before is safe in it: put this right, then go on with --resume"
 
 
-@dataclass
-class Rows:
-    """Steps of one phase of an ensemble since the last commit: (step, walker, ...).
-
-    ``accepted`` (walker,) counts since the run began, as emcee does, and ``random_state`` is that
-    after the last of all rows; None before the first.
-    """
-
-    chain: Array
-    log_prob: Array
-    blobs: Array | None
-    accepted: Array
-    random_state: tuple[Any, ...] | None
-
-
-@dataclass
-class Block:
-    """What one ensemble adds to a commit, and its state after ``steps`` steps in all."""
-
-    ensemble: int
-    steps: int
-    burnin: Rows
-    kept: Rows
-    coords: Array
-    log_prob: Array
-    blobs: Array | None
-    random_state: tuple[Any, ...]
-
-
-@dataclass
 class Store:
     """The file as rank 0 writes it; with ``path`` None it lives in memory.
 
@@ -82,25 +45,37 @@ class Store:
     header : Header
     overwrite : bool
         Replace a file that is there.
+    allowed : callable, optional
+        Called before each commit; raises where this job must not write any more.
+
+    Attributes
+    ----------
+    created : bool
+        Whether the file is there.
+    stale : bool
+        Whether attributes of a reopened file lag behind its record: its writer was killed there.
 
     """
 
-    path: Path | None
-    header: Header
-    overwrite: bool = False
-    _memory: h5py.File | None = None
-    _record: Array = field(init=False)
-    _rows: Array = field(init=False)
-    _status: str = "running"
-    created: bool = False
+    def __init__(
+        self,
+        path: Path | None,
+        header: Header,
+        overwrite: bool = False,
+        allowed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.path, self.header, self.overwrite = path, header, overwrite
+        self.created = self.stale = False
+        self._allowed = allowed
+        self._memory: h5py.File | None = None
+        self._disk: Disk | None = None  # of the file that is open
+        self._record = Record(header)
+        self._stale: set[int] = set()  # ensembles whose attributes lag behind the record
 
-    def __post_init__(self) -> None:
-        """Make the first, empty record."""
-        self._record = np.zeros((), self.header.record_dtype())
-        self._rows = np.zeros((2, len(self.header.steps)), dtype=int)
+    # ---- a file that is not there yet
 
-    def create(self) -> None:
-        """Make the file, whole and at its full size, without any draws yet.
+    def create(self, blocks: Sequence[Block] = (), status: str = "running") -> None:
+        """Make the file, whole and at its full size, with a first commit if there is one.
 
         Raises
         ------
@@ -111,19 +86,44 @@ class Store:
         if self.path is None:
             self._memory = h5py.File(f"memory-{id(self)}", "w", driver="core", backing_store=False)
             lay_out(self._memory, self.header)
-            self.created = True
-            return
-        check_output(self.path, self.overwrite)
-        part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        try:
-            with _telling(part):
-                with h5py.File(part, "w", libver="earliest", locking=False) as file:
-                    lay_out(file, self.header)
-                _sync(part)
-                os.replace(part, self.path)
-        finally:
-            part.unlink(missing_ok=True)
+            if blocks:
+                self._write(self._memory, blocks, status)
+        else:
+            check_output(self.path, self.overwrite)
+            with self._replacing() as file:
+                lay_out(file, self.header)
+                if blocks:
+                    self._write(file, blocks, status)
         self.created = True
+
+    # ---- a file that is there
+
+    def reopen(self, reader: Reader) -> None:
+        """Go on with a file where its newest record ends.
+
+        Where the header has other steps than the file, or a writer was killed while it changed
+        the status, the file is written anew and put in place of the old one; rows stay.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be read or written.
+
+        """
+        self._record.data[...] = reader.record
+        with _telling(self.path), self._look() as file:
+            whole = _shown_status(file) is not None
+        if self.header.steps != reader.header.steps:
+            self._record.mark("running")  # there is more to do now
+            self._lay_out_anew(reader)
+        elif not whole:
+            self._lay_out_anew(reader)
+        self.created = True
+        with _telling(self.path), self._look() as file:
+            ensembles = range(len(self.header.steps))
+            self._stale = {e for e in ensembles if not self._is_shown(file, e)}
+            status = STATUSES[int(self._record.data["status"])]
+            self.stale = bool(self._stale) or _shown_status(file) != status
 
     def commit(self, blocks: Sequence[Block], status: str = "running") -> None:
         """Write blocks and the state after them, as one step.
@@ -134,203 +134,173 @@ class Store:
             If the file cannot be written; what was committed before is still whole.
 
         """
-        with _telling(self.path), self._open() as file:
-            for block in blocks:
-                self._write_rows(file, block)
-                self._write_state(block)
-            file.flush()
-            self._record["sequence"] += 1
-            self._record["status"] = STATUSES.index(status)
-            self._record["crc"] = _checksum(self._record)
-            file["state"][int(self._record["sequence"]) % 2] = self._record
-            file.flush()
-            for block in blocks:
-                self._write_emcee_view(file, block)
-            if status != self._status:
-                file.attrs.modify("status", status)
-                self._status = status
-        if self.path is not None:
-            with _telling(self.path):
-                _sync(self.path)
+        self._allowed()
+        with _telling(self.path, SAFE), self._open() as file:
+            self._check_ours(file)
+            self._write(file, blocks, status)
 
     def read(self) -> Reader:
         """Return a reader of what was committed."""
         return Reader(self.path, self._memory)
 
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[h5py.File]:
-        if self._memory is not None:
-            yield self._memory
-        else:
-            with h5py.File(self.path, "r+", libver="earliest", locking=False) as file:
-                yield file
-
-    def _write_rows(self, file: h5py.File, block: Block) -> None:
-        for i, (phase, rows) in enumerate(zip(PHASES, (block.burnin, block.kept), strict=True)):
-            n = len(rows.chain)
-            if not n:
-                continue
-            group = file[group_name(phase, block.ensemble)]
-            at = slice(self._rows[i, block.ensemble], self._rows[i, block.ensemble] + n)
-            group["chain"][at] = rows.chain
-            group["log_prob"][at] = rows.log_prob
-            if rows.blobs is not None:
-                group["blobs"][at] = rows.blobs
-            self._rows[i, block.ensemble] += n
-
-    def _write_state(self, block: Block) -> None:
-        one = self._record["ensembles"][block.ensemble]
-        for name in ("steps", "coords", "log_prob"):
-            one[name] = getattr(block, name)
-        one["burnin_accepted"], one["accepted"] = block.burnin.accepted, block.kept.accepted
-        if block.blobs is not None:
-            one["blobs"] = block.blobs
-        _, *random = block.random_state
-        for name, value in zip(RANDOM.names or (), random, strict=True):
-            one["random"][name] = value
-
-    def _write_emcee_view(self, file: h5py.File, block: Block) -> None:
-        for i, (phase, rows) in enumerate(zip(PHASES, (block.burnin, block.kept), strict=True)):
-            if not len(rows.chain) or rows.random_state is None:
-                continue
-            group = file[group_name(phase, block.ensemble)]
-            group["accepted"][...] = rows.accepted
-            for k, value in enumerate(rows.random_state[1:], start=1):
-                group.attrs.modify(f"random_state_{k}", value)
-            group.attrs.modify("iteration", int(self._rows[i, block.ensemble]))
-
-
-class Reader:
-    """Reads a pmcmc file, finished or not, also while a job writes it.
-
-    Parameters
-    ----------
-    path : Path
-    memory : h5py.File, optional
-        The file itself, where it is in memory.
-
-    Raises
-    ------
-    StoreError
-        If it is not a pmcmc file, or no record in it is whole.
-
-    """
-
-    def __init__(self, path: Path | None, memory: h5py.File | None = None) -> None:
-        self.path, self._memory = path, memory
-        with self._open() as file:
-            self._check_format(file)
-            try:
-                self.version = str(file.attrs["pmcmc_version"])
-                self.header = read_header(file)
-                slots = file["state"][...]
-            except (KeyError, ValueError, TypeError, OSError) as exc:
-                raise StoreError(f"{self._name()} is damaged: {exc}") from None
-        record = self._newest(slots)
-        self.status = STATUSES[int(record["status"])]
-        steps = record["ensembles"]["steps"].astype(int)
-        self.sequence = int(record["sequence"])
-        self.steps = steps
-        self.burnin_rows = np.minimum(steps, self.header.burnin)
-        self.rows = (steps - self.burnin_rows) // self.header.thin_by
-        self.accepted: Array = record["ensembles"]["accepted"].copy()
-        self.burnin_accepted: Array = record["ensembles"]["burnin_accepted"].copy()
-
-    def values(self, name: str, ensemble: int, rows: slice, phase: str = "ensembles") -> Array:
-        """Return rows of ``chain``, ``log_prob`` or ``blobs`` of one ensemble."""
-        with self._open() as file:
-            group = file[group_name(phase, ensemble)]
-            if name not in group:
-                raise StoreError(f"{self._name()} holds no {name}")
-            return np.asarray(group[name][rows])
+    # ---- writing
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[h5py.File]:
+        """Give the file, to be changed; what was written is on the disk in the end."""
         if self._memory is not None:
             yield self._memory
             return
         assert self.path is not None
-        if not self.path.is_file():
-            raise StoreError(f"there is no file {self.path}")
-        try:
-            file = h5py.File(self.path, "r", locking=False)
-        except OSError as exc:
-            raise StoreError(
-                f"{self.path} cannot be read as an HDF5 file: {_reason(exc)}"
-            ) from None
-        with file:
+        with self._through(Disk(self.path), "r+") as file:
             yield file
 
-    def _name(self) -> str:
-        return str(self.path or "the run in memory")
+    @contextlib.contextmanager
+    def _through(self, disk: Disk, mode: str) -> Iterator[h5py.File]:
+        with disk:
+            self._disk = disk
+            try:
+                with h5py.File(disk, mode, libver="earliest") as file:
+                    disk.opened = True
+                    yield file
+            except Exception:
+                disk.check()  # what the system said comes first
+                raise
+            finally:
+                self._disk = None
+            disk.sync()
 
-    def _check_format(self, file: h5py.File) -> None:
-        if not np.array_equal(file.attrs.get("format"), FORMAT):
-            raise StoreError(f"{self._name()} is an HDF5 file, but not one that pmcmc wrote")
-        version = int(file.attrs["format_version"])
-        if version > FORMAT_VERSION:
+    @contextlib.contextmanager
+    def _look(self) -> Iterator[h5py.File]:
+        assert self.path is not None
+        with open_to_read(self.path) as file:
+            yield file
+
+    @contextlib.contextmanager
+    def _replacing(self) -> Iterator[h5py.File]:
+        """Give a new file that takes the place of the old one when it is whole and on the disk."""
+        assert self.path is not None
+        path = self.path.resolve()  # a link stays one
+        part = part_path(path)
+        try:
+            with _telling(self.path):
+                with self._through(Disk(part, new=True), "w") as file:
+                    yield file
+                self._allowed()
+                os.replace(part, path)
+                sync(path.parent)
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+    def _flush(self, file: h5py.File) -> None:
+        """Hand all that HDF5 holds to the system."""
+        file.flush()
+        if self._disk is not None:
+            self._disk.check()
+
+    def _check_ours(self, file: h5py.File) -> None:
+        """Make sure that nobody put another file in the place of this one, or changed it."""
+        state = file.get("state")
+        last = self._record.slot
+        ours = isinstance(state, h5py.Dataset) and state.dtype == self._record.data.dtype
+        if not (
+            ours and state.shape == (2,) and state[last].tobytes() == self._record.data.tobytes()
+        ):
+            if self._disk is not None:
+                self._disk.check()  # it could not be read
             raise StoreError(
-                f"{self._name()} has format version {version}; this pmcmc {__version__} reads up "
-                f"to {FORMAT_VERSION}: use a newer pmcmc"
+                f"{self.path} is no longer the file that this job wrote: another program put it "
+                "there or changed it. This job writes nothing to it, and ends"
             )
 
-    def _newest(self, slots: Array) -> Array:
-        whole = [s for s in slots if s["sequence"] > 0 and s["crc"] == _checksum(s)]
-        if not whole:
-            if not slots["sequence"].any():
-                return np.zeros((), slots.dtype)
-            raise StoreError(f"{self._name()} is damaged: none of its records is whole")
-        return max(whole, key=lambda s: int(s["sequence"]))
+    def _lay_out_anew(self, reader: Reader) -> None:
+        with self._replacing() as file:
+            lay_out(file, self.header)
+            rows = self._record.rows()
+            for i, phase in enumerate(PHASES):
+                for e in range(len(self.header.steps)):
+                    group = file[group_name(phase, e)]
+                    for name in ("chain", "log_prob", "blobs"):
+                        if name not in group:
+                            continue
+                        for start in range(0, rows[i, e], step := self._rows_at_once()):
+                            at = slice(start, min(start + step, rows[i, e]))
+                            group[name][at] = reader.values(name, e, at, phase)
+            self._write_record(file)
+            for e in range(len(self.header.steps)):
+                self._show(file, e)
+            file.attrs.modify("status", STATUSES[int(self._record.data["status"])])
 
+    def _rows_at_once(self) -> int:
+        return max(1, _COPY_BYTES // self.header.row_bytes)
 
-def check_output(path: Path, overwrite: bool = False) -> None:
-    """Refuse, before any work, an output that exists or cannot be written.
+    def _write(self, file: h5py.File, blocks: Sequence[Block], status: str) -> None:
+        for block in blocks:
+            self._write_rows(file, block)
+        self._flush(file)
+        for block in blocks:
+            self._record.take(block)
+            self._stale.add(block.ensemble)
+        self._record.seal(status)
+        self._write_record(file)
+        self._flush(file)
+        for e in self._stale:
+            self._show(file, e)
+        self._stale = set()
+        if _shown_status(file) != status:
+            file.attrs.modify("status", status)
 
-    Raises
-    ------
-    UsageError
-        With what to do.
+    def _write_record(self, file: h5py.File) -> None:
+        file["state"][self._record.slot] = self._record.data
 
-    """
-    if path.is_dir():
-        raise UsageError(f"the output {path} is a folder: give the name of a file in it")
-    if path.exists() and not overwrite:
-        raise UsageError(
-            f"the output {path} exists, and nothing was changed: give another name with --output, "
-            "or --overwrite to replace it"
+    def _write_rows(self, file: h5py.File, block: Block) -> None:
+        done = self._record.rows()[:, block.ensemble]
+        for start, phase, rows in zip(done, PHASES, (block.burnin, block.kept), strict=True):
+            n = len(rows.chain)
+            if not n:
+                continue
+            group = file[group_name(phase, block.ensemble)]
+            at = slice(start, start + n)
+            group["chain"][at] = rows.chain
+            group["log_prob"][at] = rows.log_prob
+            if rows.blobs is not None:
+                group["blobs"][at] = rows.blobs
+
+    # ---- what emcee reads
+
+    def _show(self, file: h5py.File, e: int) -> None:
+        for name, values, accepted in self._record.shown(e):
+            group = file[name]
+            group["accepted"][...] = accepted
+            for key, value in values.items():
+                group.attrs.modify(key, value)
+
+    def _is_shown(self, file: h5py.File, e: int) -> bool:
+        return all(
+            np.array_equal(file[name]["accepted"], accepted)
+            and all(np.array_equal(file[name].attrs[k], v) for k, v in values.items())
+            for name, values, accepted in self._record.shown(e)
         )
-    if not path.parent.is_dir():
-        raise UsageError(f"the output {path} cannot be written: there is no folder {path.parent}")
-    probe = path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def _shown_status(file: h5py.File) -> str | None:
+    """Return the attribute, None where a writer was killed while its text was changing.
+
+    A text of variable length lives apart from its attribute, and HDF5 writes the two in two steps.
+    """
     try:
-        probe.touch()
-        probe.unlink()
-    except OSError as exc:
-        raise UsageError(f"the output {path} cannot be written: {exc.strerror}") from None
-
-
-def _checksum(record: Array) -> int:
-    head = int(record["sequence"]) * len(STATUSES) + int(record["status"])
-    return zlib.crc32(record["ensembles"].tobytes(), head & 0xFFFFFFFF)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        return str(file.attrs["status"])
+    except OSError:
+        return None
 
 
 @contextlib.contextmanager
-def _telling(path: Path | None) -> Iterator[None]:
+def _telling(path: Path | None, more: str = "") -> Iterator[None]:
+    failure = None
     try:
         yield
     except (OSError, RuntimeError) as exc:
-        raise StoreError(f"{path} cannot be written: {_reason(exc)}") from exc
-
-
-def _reason(exc: Exception) -> str:
-    if isinstance(exc, OSError) and exc.strerror:
-        return exc.strerror
-    return str(exc)
+        failure = reason(exc)
+    if failure is not None:  # apart from it: h5py's objects hang on its frames, and must not last
+        raise StoreError(f"{path} cannot be written: {failure}{more}")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from ._version import __version__
-from .layout import Header
-from .plan import Plan
 
 if TYPE_CHECKING:
     from .problem import Problem
+    from .setup import Setup
 
 _FIRST_LINE, _MOST = 10.0, 120.0  # seconds between progress lines: they grow apart
 
@@ -34,11 +33,12 @@ class Talk:
     """
 
     def __init__(self, on: bool, progress: bool | None, rank: int = 0) -> None:
-        self.on = on and rank == 0
+        self._first = rank == 0
+        self.on = on and self._first
         self._wanted = progress is not False and rank == 0
         self._terminal = sys.stderr.isatty()
         self._remarks: list[str] = []
-        self._total = 0
+        self._total = self._before = 0  # steps, and those of them that a resumed file has
         self._parts: dict[int, tuple[int, float, int]] = {}
         self._began = self._said = time.monotonic()
         self._gap = _FIRST_LINE
@@ -53,12 +53,18 @@ class Talk:
         """Say ``text`` as a note below what the run will do."""
         self._remarks.append(text)
 
-    def intend(
-        self, problem: Problem, plan: Plan, header: Header, options: Mapping[str, Any], setup: Any
-    ) -> None:
+    def warn(self, text: str) -> None:
+        """Say ``text`` as a note; from Python, which prints nothing, as a warning."""
+        self.remark(text)
+        if not self.on and self._first:
+            warnings.warn(text, RuntimeWarning, stacklevel=4)
+
+    def intend(self, problem: Problem, setup: Setup) -> None:
         """Say what the run will do."""
+        plan, header, options = setup.plan, setup.header, setup.options
         per_ensemble = [header.burnin + n * plan.thin_by for n in plan.steps]
         self._total = sum(per_ensemble)
+        self._before = setup.steps
         self._began = self._said = time.monotonic()
         hosts = "1 host" if setup.hosts == 1 else f"{setup.hosts} hosts"
         self.say(f"pmcmc {__version__}: {problem.name}, {_names(problem.names)}")
@@ -68,11 +74,13 @@ class Talk:
         drawn = f"  (drawn; --seed {header.seed} gives these draws again)" if setup.drawn else ""
         self.say(f"  {'moves':<10} {moves}")
         self.say(f"  {'seed':<10} {header.seed}{drawn}")
-        self.say(f"  {'file':<10} {options['output'] or 'none: the draws stay in memory'}")
-        work = plan.evaluations() * setup.seconds / plan.size
+        before = f", which has {setup.steps} of {self._total} steps" if setup.steps else ""
+        self.say(f"  {'file':<10} {options['output'] or 'none: the draws stay in memory'}{before}")
+        evaluations = plan.evaluations() - setup.steps * plan.nwalkers
+        work = evaluations * setup.seconds / plan.size
         self.say(
             f"  {'cost':<10} log_prob took {time_text(setup.seconds)} in a first try; "
-            f"{plan.evaluations()} evaluations"
+            f"{evaluations} evaluations"
             + (f", about {time_text(work)} of work per rank" if work > 5 else "")
         )
         for remark in (*plan.remarks, *self._remarks):
@@ -91,7 +99,7 @@ class Talk:
         acceptance = f"acceptance {accepted / counted:.2f}" if counted else ""
         if self._terminal:
             if self._bar is None:
-                self._bar = tqdm(total=self._total, unit="step", leave=False)
+                self._bar = tqdm(total=self._total, initial=self._before, unit="step", leave=False)
             self._bar.set_postfix_str(acceptance, refresh=False)
             self._bar.update(done - self._bar.n)
             return
@@ -99,7 +107,7 @@ class Talk:
         if now - self._said < self._gap or done >= self._total or not done:
             return
         self._said, self._gap = now, min(_MOST, self._gap * 1.5)
-        rate = done / (now - self._began)
+        rate = max(done - self._before, 1) / (now - self._began)
         left = (self._total - done) / rate
         print(
             f"{done}/{self._total} steps ({100 * done / self._total:.0f}%), {rate:.3g} steps/s, "

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from .comm import Patience, any_thread, wait_for
 from .control import Control
 from .dispatch import Dispatcher, Helper
+from .errors import ControlFlow
 from .problem import Problem
 from .returns import Evaluated
 from .schedule import Choice, Scheduler
@@ -28,6 +29,10 @@ from .worker import Worker
 
 Array = npt.NDArray[Any]
 _QUICK = 0.02  # seconds: a batch that takes less is not interrupted to look for messages
+
+
+class _GivenUp(ControlFlow):
+    """The root does not want the rows in hand any more."""
 
 
 class Stepper(Protocol):
@@ -131,9 +136,9 @@ class Team:
         self.scheduler.observe(batch.seconds)
         return _assemble(batch)
 
-    def close(self) -> None:
-        """Let the workers go."""
-        self.dispatcher.close()
+    def close(self, tick: Callable[[], None] = lambda: None) -> None:
+        """Let the workers go; what they still work on is given up after the row in hand."""
+        self.dispatcher.close(tick)
 
     def _choice(self) -> Choice:
         return self.scheduler.choose(self._rows)
@@ -167,15 +172,25 @@ class Team:
 
     # ---- any rank
 
-    def serve(self) -> None:
-        """Work until the root closes; on the other ranks."""
+    def serve(self, tick: Callable[[], None], stopping: Callable[[], bool]) -> None:
+        """Work until the root closes; on the other ranks.
 
-        def tick() -> None:
-            if self.control.due():
-                self.control.receive()
+        ``tick`` is called often. Once ``stopping()``, what is asked for is given up after the row
+        in hand, the root being about to do so too.
+        """
 
         def run(rows: Array, stale: Callable[[], bool]) -> Any:
-            log_prob, blobs = self._here(rows, tick)
+            def between() -> None:
+                tick()
+                if stopping() or stale():
+                    raise _GivenUp
+
+            if stopping():
+                return []
+            try:
+                log_prob, blobs = self._here(rows, between)
+            except _GivenUp:
+                return []
             return log_prob if blobs is None else (log_prob, blobs)
 
         Worker(self.comm, run, tick).serve()

@@ -1,0 +1,105 @@
+"""The state of all ensembles at a commit, and what each of them adds to one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .layout import PHASES, RANDOM, STATUSES, Header, checksum, group_name
+
+Array = npt.NDArray[Any]
+
+
+@dataclass
+class Rows:
+    """Steps of one phase of an ensemble since the last commit: (step, walker, ...).
+
+    ``accepted`` (walker,) counts since the run began, as emcee does, and ``random_state`` is that
+    after the last of all rows; None before the first.
+    """
+
+    chain: Array
+    log_prob: Array
+    blobs: Array | None
+    accepted: Array
+    random_state: tuple[Any, ...] | None
+
+
+@dataclass
+class Block:
+    """What one ensemble adds to a commit, and its state after ``steps`` steps in all."""
+
+    ensemble: int
+    steps: int
+    burnin: Rows
+    kept: Rows
+    coords: Array
+    log_prob: Array
+    blobs: Array | None
+    random_state: tuple[Any, ...]
+
+
+class Record:
+    """What a file's ``/state`` holds of one commit.
+
+    Attributes
+    ----------
+    data : ndarray ()
+        The record itself, of the header's ``record_dtype``.
+
+    """
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self.data = np.zeros((), header.record_dtype())
+
+    @property
+    def slot(self) -> int:
+        """Where in ``/state`` it goes: records alternate."""
+        return int(self.data["sequence"]) % 2
+
+    def rows(self) -> Array:
+        """Return the rows that the record counts, (phase, ensemble)."""
+        steps = self.data["ensembles"]["steps"]
+        burnin = np.minimum(steps, self._header.burnin)
+        return np.stack([burnin, (steps - burnin) // self._header.thin_by])
+
+    def take(self, block: Block) -> None:
+        """Take in the state after a block."""
+        one = self.data["ensembles"][block.ensemble]
+        for name in ("steps", "coords", "log_prob"):
+            one[name] = getattr(block, name)
+        one["burnin_accepted"], one["accepted"] = block.burnin.accepted, block.kept.accepted
+        if block.blobs is not None:
+            one["blobs"] = block.blobs
+        one["random"] = block.random_state[1:]
+        for i, rows in enumerate((block.burnin, block.kept)):
+            if rows.random_state is not None:
+                one["row_random"][i] = rows.random_state[1:]
+
+    def seal(self, status: str) -> None:
+        """Make it the next record, with its checksum."""
+        self.data["sequence"] += 1
+        self.mark(status)
+
+    def mark(self, status: str) -> None:
+        """Set the status, and the checksum that goes with it."""
+        self.data["status"] = STATUSES.index(status)
+        self.data["crc"] = checksum(self.data)
+
+    def shown(self, e: int) -> Iterator[tuple[str, dict[str, Any], Array]]:
+        """Give (group, attributes, accepted) of both phases, as the record has them."""
+        one = self.data["ensembles"][e]
+        for i, phase in enumerate(PHASES):
+            random = one["row_random"][i]
+            values: dict[str, Any] = {
+                f"random_state_{k}": random[name]
+                for k, name in enumerate(RANDOM.names or (), start=1)
+            }
+            values["iteration"] = int(self.rows()[i, e])
+            accepted = one["burnin_accepted" if phase == "burnin" else "accepted"]
+            yield group_name(phase, e), values, accepted

@@ -1,0 +1,254 @@
+"""The sampling on one rank: as a worker, or as the root of a team with its ensembles."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from mpi4py.MPI import UNDEFINED
+
+from .comm import at_once, wait_for
+from .control import Control
+from .ensemble import Ensemble
+from .errors import ControlFlow
+from .gather import Gather
+from .lead import Lead
+from .moves import Moves
+from .problem import Problem
+from .setup import Setup
+from .signals import Watch
+from .team import Team
+
+BLOCK_BYTES = 32 * 2**20  # draws not yet written, over all ensembles, that call for a commit
+_PROGRESS_SECONDS = 0.5
+
+
+class _Stop(ControlFlow):
+    """Leave the step in hand: the run stops."""
+
+
+class Session:
+    """The work itself, on one rank.
+
+    Rank 0 calls for a commit (message "commit"); each team root then joins a gather round with
+    the blocks of its ensembles, at its next look for messages, and samples on. When every team is
+    done the last round is called for, and then "finished" goes to all ranks.
+
+    A signal on any rank, or the end of the time, goes to all as "stop". Whoever knows of it begins
+    no evaluation any more; a team root leaves the step in hand, and counts as done.
+
+    Parameters
+    ----------
+    problem, setup, moves, control
+    watch : Watch
+        Notes the signals to this process.
+    lead : Lead
+        On rank 0.
+
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        setup: Setup,
+        moves: Moves,
+        control: Control,
+        watch: Watch,
+        lead: Lead | None,
+    ) -> None:
+        self.problem, self.setup, self.moves = problem, setup, moves
+        self.control, self.watch, self.lead = control, watch, lead
+        rank, plan = control.rank, setup.plan
+        self.team = plan.team_of(rank)
+        root = rank == self.team.root
+        self.crew = Team(
+            control.comm.Split(plan.teams.index(self.team), rank),
+            problem,
+            control,
+            setup.options["schedule"],
+            setup.seconds,
+            several=len(self.team.ensembles) > 1,
+            rows=plan.nwalkers // 2,
+        )
+        roots = control.comm.Split(0 if root else UNDEFINED, rank)
+        self.gather = Gather(roots) if root else None
+        if self.gather is not None:
+            control.leave = self.gather.leave
+        self.ensembles: list[Ensemble] = []
+        self._outcome: tuple[str, str] | None = None
+        self._states: list[Any] | None = None
+        self._wanted = False  # a round was called for that this rank has not joined
+        self._stopping = False
+        self._over = False  # all steps are taken, or the last one was left
+        self._full = False
+        self._share = BLOCK_BYTES * len(self.team.ensembles) // plan.nensembles
+        self._last_progress = 0.0
+
+    def work(self) -> tuple[str, str]:
+        """Do this rank's part, to the end; return the outcome and the reason for it."""
+        if at_once():  # within a long evaluation: the others need not begin another
+            self.watch.on_signal = self._pass_on
+        try:
+            return self._work()
+        finally:
+            self.watch.on_signal = None
+
+    def _work(self) -> tuple[str, str]:
+        if self.gather is None:
+            self.crew.serve(self._serve_tick, lambda: self._stopping)
+            wait_for(self._is_over, self._listen)
+        else:
+            self._sample()
+            self.gather.comm.Free()
+        self.crew.comm.Free()
+        assert self._outcome is not None
+        return self._outcome
+
+    def _is_over(self) -> bool:
+        return self._outcome is not None
+
+    # ---- every rank
+
+    def _listen(self) -> None:
+        """Take in messages, and pass on a signal to this process."""
+        while (message := self.control.receive()) is not None:
+            self._hear(*message)
+        if self.watch.caught and not self._stopping:
+            self._pass_on(self.watch.caught)
+
+    def _pass_on(self, signal: str) -> None:
+        """Tell all of a signal to this process; called from its handler, in the main thread."""
+        if not self._stopping:
+            self._stopping = True
+            self.control.shout("stop", signal)
+        if self.lead is not None:
+            self.lead.hear(0, "stop", signal)
+
+    def _hear(self, source: int, kind: str, value: Any) -> None:
+        if kind == "stop":
+            self._stopping = True
+        if self.lead is not None:
+            self.lead.hear(source, kind, value)
+        elif kind == "commit":
+            self._wanted = True
+            self.control.rounds += 1
+        elif kind == "states":
+            self._states = value
+        elif kind == "finished":
+            self._outcome = value
+
+    def _serve_tick(self) -> None:
+        if self.control.due():
+            self._listen()
+
+    # ---- team roots
+
+    def _sample(self) -> None:
+        if self.lead is not None:
+            self._states = self.lead.begin()
+            self._wanted = True
+        wait_for(lambda: self._states is not None, self._listen)
+        header = self.setup.header
+        self.ensembles = [
+            Ensemble(
+                e,
+                self.problem,
+                self.crew.evaluate,
+                seed=header.seed,
+                nwalkers=header.nwalkers,
+                burnin=header.burnin,
+                nsteps=header.steps[e],
+                thin_by=header.thin_by,
+                moves=self.moves,
+                saved=saved,
+            )
+            for e, saved in zip(self.team.ensembles, self._states or (), strict=True)
+        ]
+        try:
+            self.crew.advance(self.ensembles, self._tick)
+        except _Stop:
+            pass  # what was done of the step is done again at a resume
+        self._over = True
+        self.crew.close(self._look)
+        self._report_progress()
+        wait_for(self._is_over, self._look)
+
+    def _tick(self) -> None:
+        """Look for messages now and then.
+
+        Raises
+        ------
+        _Stop
+            If the run stops.
+
+        """
+        if not self.control.due():
+            return
+        self._look()
+        self._mind_memory()
+        if self._stopping:
+            raise _Stop
+
+    def _look(self) -> None:
+        """Look for messages, move the gather on; on rank 0 also write and call for commits."""
+        self._listen()
+        gather, lead = self.gather, self.lead
+        assert gather is not None
+        begun = all(e.started for e in self.ensembles)
+        if self._wanted and not gather.busy and (begun or self._over):
+            self._wanted = self._full = False
+            gather.join([e.take_block() for e in self.ensembles] if begun else None)
+        gathered = gather.poll()
+        if lead is None:
+            self._report_now_and_then()
+            return
+        if gathered is not None:
+            lead.commit(gathered)
+        self._report_now_and_then()
+        calls = self.control.rounds
+        lead.look()
+        self._wanted = self._wanted or self.control.rounds > calls
+        if lead.stopping and not self._stopping:  # for lack of time
+            self._stopping = True
+            self.control.shout("stop", lead.stopping)
+        self._outcome = lead.outcome
+
+    def _mind_memory(self) -> None:
+        """Ask for a commit when this team's share of memory is full; wait if it comes late."""
+        row = self.setup.header.row_bytes
+        if self._rows() * row < self._share:
+            return
+        if not self._full and not self._wanted:
+            self._full = True
+            if self.lead is not None:
+                self.lead.hear(0, "full", None)
+            else:
+                self.control.send("full")
+        if self._rows() * row >= 2 * self._share:
+            wait_for(lambda: self._rows() == 0 or self._stopping, self._look)
+
+    def _rows(self) -> int:
+        return sum(e.rows for e in self.ensembles)
+
+    def _report_now_and_then(self) -> None:
+        now = time.monotonic()
+        if now - self._last_progress > _PROGRESS_SECONDS * max(
+            1, len(self.setup.plan.teams) // 64
+        ):
+            self._last_progress = now
+            self._report_progress()
+
+    def _report_progress(self) -> None:
+        parts = [e.accepted for e in self.ensembles]
+        complete = all(e.done for e in self.ensembles)
+        value = (
+            sum(e.steps for e in self.ensembles),
+            sum(p[0] for p in parts),
+            sum(p[1] for p in parts),
+            complete or self._over,
+            complete,
+        )
+        if self.lead is not None:
+            self.lead.hear(0, "progress", value)
+        elif self._outcome is None:
+            self.control.send("progress", value)

@@ -1,0 +1,27 @@
+#!/bin/bash
+# Made by pmcmc VERSION; edit it as you like. Submit it with sbatch, from the
+# folder in which the names of files below are meant.
+#SBATCH --job-name=model
+#SBATCH --ntasks=16
+#SBATCH --time=1:00:00
+#SBATCH --output=%x-%j.log
+#SBATCH --open-mode=append
+
+export OMP_NUM_THREADS=1  # threads of numpy's BLAS, in each rank
+
+# A job that begins again must not find the shared memory of ranks that were killed:
+# MPICH names it by job and step, so let the number of the step grow.
+for ((i = 0; i < ${SLURM_RESTART_COUNT:-0} % 10; i++)); do srun -N 1 -n 1 true; done
+
+# With --resume a run goes on from its file, if there is one: submit again at any time.
+# In the background, so that this shell can pass signals on.
+srun --mpi=pmi2 --kill-on-bad-exit=1 \
+    python3 -m pmcmc run model.py --output model.h5 --resume &
+run=$!
+
+# USR1 makes the ranks save their draws and end with status 75; TERM would kill srun at once.
+# TERM comes with scancel, and when the time is up.
+trap 'told=1; kill -USR1 $run 2>/dev/null' USR1
+trap 'told=1; cancelled=1; kill -USR1 $run 2>/dev/null' TERM
+while told=; wait $run; status=$?; [ "$told" ]; do :; done  # a signal cuts a wait short
+exit $status

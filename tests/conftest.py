@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -31,15 +32,38 @@ class Launcher:
         if n:
             extra = ["--oversubscribe", "--bind-to", "none"] if self.openmpi else []
             command = [self.mpiexec, *extra, "-n", str(n), *command]
-        return subprocess.run(
+        env = clean_env() | {"PYTHONFAULTHANDLER": "1"} | (env or {})
+        process = subprocess.Popen(
             command,
             cwd=cwd,
-            env={k: v for k, v in (clean_env() | (env or {})).items() if v is not None},
-            timeout=timeout,
-            capture_output=True,
-            text=True,
+            env={k: v for k, v in env.items() if v is not None},
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"{command} takes more than {timeout} s\n{_end(process)}")
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def _end(process: subprocess.Popen[str]) -> str:
+    """End a job that hangs; return what it said, and where its ranks are."""
+    import psutil
+
+    started = psutil.Process(process.pid).children(recursive=True)
+    told = [f"{p.pid} {p.status()} {p.cpu_times()} {p.name()}" for p in started if p.is_running()]
+    for rank in started:  # faulthandler writes the stack of each thread
+        if rank.is_running() and "python" in rank.name():
+            rank.send_signal(signal.SIGABRT)
+    try:
+        out, err = process.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+    return "\n".join([*told, out, err])
 
 
 def clean_env() -> dict[str, str]:

@@ -25,7 +25,7 @@ class Launcher:
     openmpi: bool
 
     def __call__(
-        self, n: int, *args: object, cwd: Path, timeout: float = 120, env: dict | None = None
+        self, n: int, *args: object, cwd: Path, timeout: float = 300, env: dict | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run ``python args`` on n ranks (n = 0: without mpiexec), within ``timeout`` seconds."""
         command = [self.python, *map(str, args)]

@@ -76,7 +76,7 @@ class Job:
             os.killpg(self.process.pid, signal.SIGKILL)  # its own session: no other's process
         self.process.communicate()
 
-    def until(self, ready, timeout=30):
+    def until(self, ready, timeout=120):
         """Wait for something to be there."""
         limit = time.monotonic() + timeout
         while not ready():
@@ -102,7 +102,7 @@ class Job:
             for rank in range(self.n) if to == "all" else [to]:
                 os.kill(self.pid(rank), number)
 
-    def end(self, timeout=30):
+    def end(self, timeout=120):
         """Wait for the end; return the exit status, what was said, and the seconds it took."""
         out, err = self.process.communicate(timeout=timeout)
         return self.process.returncode, out + err, time.monotonic() - self.at

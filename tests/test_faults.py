@@ -318,7 +318,7 @@ def test_an_error_at_creation_or_growth_leaves_what_was_there(grow, name, tmp_pa
 
 def end(process):
     """Wait for the end of a job; return it as ``subprocess.run`` does."""
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
@@ -572,7 +572,7 @@ def test_readers_disturb_no_commit(run, tmp_path):
     )
     done = end(process)
     (tmp_path / "enough").touch()
-    out, err = poller.communicate(timeout=30)
+    out, err = poller.communicate(timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert poller.returncode == 0, err
     looks, commits = map(int, out.split())

@@ -9,7 +9,7 @@ import pmcmc
 from pmcmc.builtin import line
 
 # The standard errors come from the scatter of 24 or 16 ensembles, so z has Student's t with 23 or
-# 15 degrees of freedom: beyond 4 in 5.6e-4 or 1.2e-3 of figures, with 21 and 14 of them in 3 % of
+# 15 degrees of freedom: beyond 4 in 5.6e-4 or 1.2e-3 of figures, with 7 of each in 1.2 % of
 # suites with new seeds. The seeds are fixed, so a pass stays a pass.
 SIGMAS = 4.0
 
@@ -50,10 +50,9 @@ def assert_right(result):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_line_from_its_default_start(seed):
+def test_line_from_its_default_start():
     problem = pmcmc.Problem.load("line")
-    assert_right(pmcmc.run(problem, nsteps=24 * 400, nensembles=24, burnin=200, seed=seed))
+    assert_right(pmcmc.run(problem, nsteps=24 * 400, nensembles=24, burnin=200, seed=1))
 
 
 def many_rows(theta):
@@ -65,15 +64,14 @@ def many_rows(theta):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [4, 5])
-def test_line_from_prior_draws_after_a_long_burnin(seed):
+def test_line_from_prior_draws_after_a_long_burnin():
     problem = pmcmc.Problem(
         parameters=line.parameters, log_likelihood=many_rows, vectorized=True, initial="prior"
     )
     # Prior draws leave walkers in minor modes, where the stretch move holds them for more than
     # 20000 steps (b near 0, m near -1.7); these moves bring them in after about 1000.
     options = {"nsteps": 16 * 400, "nensembles": 16, "burnin": 4000, "nwalkers": 16}
-    result = pmcmc.run(problem, **options, seed=seed, moves="de:0.5,desnooker:0.5")
+    result = pmcmc.run(problem, **options, seed=4, moves="de:0.5,desnooker:0.5")
     log_prob = result.get_log_prob()
     assert log_prob.min() > log_prob.max() - 30  # all are in
     assert_right(result)

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-from .comm import launcher_rank, limit_threads, world
+from .comm import abort_with, launcher_rank, limit_threads, world
 from .errors import STOPPED, LaunchError, PmcmcError, exit_status
 from .signals import Signalled, Watch
 
@@ -54,7 +54,7 @@ def main() -> int:
     except Signalled as signalled:
         print(f"pmcmc: stopped by {signalled.args[0]}", file=sys.stderr)
         if comm is not None and comm.Get_size() > 1:
-            comm.Abort(STOPPED)
+            abort_with(comm, STOPPED)
         return STOPPED
     finally:
         watch.close()

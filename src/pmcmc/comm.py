@@ -24,6 +24,7 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
 )
 OVERRIDE = "PMCMC_ALLOW_SINGLE_RANKS"
+_LET_OUT = 0.5  # seconds that a launcher may need to pass on the last words of a rank
 
 
 # ---- start-up
@@ -183,8 +184,16 @@ def abort(error: PmcmcError | str) -> NoReturn:
 
     print(f"pmcmc: error: {error}", file=sys.stderr, flush=True)
     status = exit_status(error)
-    MPI.COMM_WORLD.Abort(status)
+    abort_with(MPI.COMM_WORLD, status)
     raise SystemExit(status)  # not reached
+
+
+def abort_with(comm: Any, status: int) -> None:
+    """End every rank at once, with what was said before let out by the launcher."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    time.sleep(_LET_OUT)
+    comm.Abort(status)
 
 
 def any_thread() -> bool:

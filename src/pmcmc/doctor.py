@@ -18,7 +18,7 @@ from typing import Any
 
 from . import job, measure
 from ._version import __version__
-from .comm import OVERRIDE, abort, launcher_rank, look, wait_until, where
+from .comm import OVERRIDE, abort, abort_with, launcher_rank, look, wait_until, where
 from .facts import Facts, Link, RankFacts
 from .judge import Finding, judge, verdict
 from .signals import Signalled
@@ -80,9 +80,8 @@ def doctor(
         print(_json(facts, findings) if as_json else report(facts, findings), flush=True)
         if ranks.end(status) and ended:
             return status
-        time.sleep(0.2)  # let the report out
         if ranks.size > 1:
-            comm.Abort(status)
+            abort_with(comm, status)
         os._exit(status)  # a thread hangs in the file system: an orderly end might wait for it
     except Signalled:
         if comm is not None and comm.Get_rank() > 0:

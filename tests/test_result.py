@@ -4,6 +4,7 @@ import emcee
 import h5py
 import numpy as np
 import pytest
+from arviz_stats.base import array_stats
 
 import pmcmc
 from plain import plain_emcee, streams
@@ -168,9 +169,12 @@ def test_summary_is_that_of_numpy_and_emcee(thin_by):
             for p in result.parameter("ab"[i])
         ]
         np.testing.assert_allclose(row.tau, thin_by * np.mean(taus))
+        np.testing.assert_allclose(row.ess_bulk, len(flat) / np.mean(taus))
+        np.testing.assert_allclose(row.mcse, row.sd / np.sqrt(row.ess_bulk))
+        stacked = np.stack([p[:100].ravel() for p in result.parameter("ab"[i])])
+        np.testing.assert_allclose(row.r_hat, array_stats.rhat(stacked, method="rank"))
     assert (summary.nensembles, summary.ndraws) == (3, 301 * W)
-    accepted = result.acceptance_fraction * np.array(result.steps)[:, None]
-    np.testing.assert_allclose(summary.acceptance_fraction, accepted.sum() / (301 * W))
+    np.testing.assert_allclose(summary.acceptance_fraction, result.acceptance_fraction.mean())
 
 
 def test_summary_for_programs_has_none_where_a_figure_cannot_be_told():
@@ -190,7 +194,8 @@ def test_summary_prints_a_table_that_fits_a_terminal():
     )
     lines = str(pmcmc.run(problem, nsteps=50, nwalkers=W, seed=1).summary()).splitlines()
     assert [len(lines), max(map(len, lines)) <= 80] == [3, True]
-    assert lines[0].split() == ["mean", "sd", "16%", "50%", "84%", "tau"]
+    heads = ["mean", "sd", "16%", "50%", "84%", "tau", "ess", "mcse"]  # no R-hat of one ensemble
+    assert lines[0].split() == heads
     assert "e-" in lines[1]
     assert "e+" in lines[2]
 

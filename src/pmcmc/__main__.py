@@ -13,7 +13,17 @@ from .comm import abort_with, launcher_rank, limit_threads, world
 from .errors import STOPPED, LaunchError, PmcmcError, exit_status
 from .signals import Signalled, Watch
 
-WITHOUT_RANKS = ("summary", "status", "slurm", "-h", "--help", "--version")
+WITHOUT_RANKS = (
+    "summary",
+    "plot",
+    "report",
+    "export",
+    "status",
+    "slurm",
+    "-h",
+    "--help",
+    "--version",
+)
 
 
 def main() -> int:

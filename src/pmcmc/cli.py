@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import batch, model, slurm
+from . import batch, model, show, slurm
 from ._version import __version__
-from .errors import STOPPED, StoreError, UsageError
-from .lock import Writer, being_written
+from .errors import STOPPED, UsageError
+from .export import FORMATS
 from .options import CONFIG_FILE, OPTIONS, Option, check, read_config, unknown
 from .problem import Problem
-from .result import Result, load
-from .summary import Summary
+from .result import Result
+from .rules import Rules
 from .talk import Talk, time_text
 
 if TYPE_CHECKING:
     from .engine import Outcome
 
-COMMANDS = ("run", "summary", "status", "slurm", "doctor")
-EXIT_CODES = {"finished": 0, "planned": 0, "stopped": STOPPED}
-WRITING = 4  # status of a file that a job is writing now
+COMMANDS = ("run", "summary", "plot", "report", "export", "status", "slurm", "doctor")
+EXIT_CODES = {"finished": 0, "planned": 0, "short": show.SHORT, "stopped": STOPPED}
+
+_FLAGS = {
+    "doctor": ["--output", "--json"],
+    "plot": ["--output", "--parameters"],
+    "report": ["--output"],
+    "export": ["--format", "--output", "--overwrite"],
+}
 
 _EPILOG = """\
 `run` is implied: python -m pmcmc model.py --nsteps 1000. Without MODEL it runs pmcmc.toml of this
 folder if there is one, else the built-in example `line`. On many ranks: mpiexec -n 16 python -m
-pmcmc model.py. Exit status: 0 done, 1 failed, 2 usage, 75 stopped
-early by a signal or for lack of time, to be resumed with --resume.
+pmcmc model.py. Exit status: 0 done, 1 failed, 2 usage, 3 done but short of --until-ess or
+--until-rhat, 75 stopped early by a signal or for lack of time, to be resumed with --resume.
 """
 
 
@@ -72,17 +78,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("model", metavar="MODEL", nargs="?")
         text = "the options of the run as keys, `-` as `_`"
         command.add_argument("--config", metavar="FILE.toml", help=text)
-    for name, text in (
-        ("summary", "mean, sd, quantiles, acceptance and autocorrelation time of the draws"),
-        (
-            "status",
-            "what is in a file (exit status: 0 finished, 4 a job is writing it, 75 to be "
-            "resumed, 1 unusable)",
-        ),
-    ):
-        command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-        command.add_argument("file", metavar="FILE")
-        command.add_argument("--json", action="store_true", help="for programs")
+    _add_readers(commands)
     text = "examine MPI, ranks, cores, threads and the output folder; start it as you would a run"
     doctor = commands.add_parser(
         "doctor",
@@ -99,6 +95,39 @@ def parser() -> argparse.ArgumentParser:
     )
     doctor.add_argument("--json", action="store_true", help="for programs")
     return top
+
+
+def _add_readers(commands: Any) -> None:
+    """Add the commands that read a file."""
+
+    def add(name: str, text: str) -> Any:
+        described = f"{text[0].upper()}{text[1:]}."
+        command = commands.add_parser(name, help=text, description=described, allow_abbrev=False)
+        command.add_argument("file", metavar="FILE")
+        return command
+
+    command = add("summary", "figures of the draws, and whether there are enough of them")
+    command.add_argument("--json", action="store_true", help="for programs")
+    command = add("plot", "corner, trace, autocorrelation, running figures, acceptance, as PNG")
+    command.add_argument("-o", "--output", metavar="FOLDER", default=".", help="(default: here)")
+    text = "these only, as in m,b (default: all)"
+    command.add_argument("--parameters", metavar="NAMES", help=text)
+    command = add("report", "one HTML page with the verdict, figures, plots and times")
+    command.add_argument(
+        "-o", "--output", metavar="FILE.html", help="(default: FILE's stem, here)"
+    )
+    command = add("export", "the draws in another format")
+    words = "|".join(FORMATS)
+    command.add_argument("--format", metavar=words, required=True, choices=list(FORMATS))
+    text = "the file, or GetDist's root (default: FILE's stem, here)"
+    command.add_argument("-o", "--output", metavar="OUTPUT", help=text)
+    command.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    command = add(
+        "status",
+        "what is in a file (exit status: 0 finished, 3 finished short of its stop rule, 4 a job "
+        "is writing it, 75 to be resumed, 1 unusable)",
+    )
+    command.add_argument("--json", action="store_true", help="for programs")
 
 
 def _add_options(where: Any, options: Iterable[Option]) -> None:
@@ -154,9 +183,21 @@ def main(
         from .doctor import doctor
 
         return doctor(comm, args["output"], args["json"], launch_error, threads)
+    return _show(command, Path(args["file"]), args)
+
+
+def _show(command: str, path: Path, args: dict[str, Any]) -> int:
+    output = None if args.get("output") is None else Path(args["output"])
     if command == "summary":
-        return _summary(Path(args["file"]), args["json"])
-    return _status(Path(args["file"]), args["json"])
+        return show.summary(path, args["json"])
+    if command == "plot":
+        names = args["parameters"]
+        return show.plot(path, output or Path(), None if names is None else names.split(","))
+    if command == "report":
+        return show.report(path, output)
+    if command == "export":
+        return show.export(path, args["format"], output, args["overwrite"])
+    return show.status(path, args["json"])
 
 
 def _parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
@@ -178,7 +219,7 @@ def _refuse_rest(command: str, rest: list[str], name: str | None) -> NoReturn:
         if name is not None and name.isidentifier() and not model.is_builtin(name):
             raise unknown(name, list(COMMANDS), "command")
         raise UsageError(f"one argument too many: {rest[0]}")
-    names = ["--output", "--json"] if command == "doctor" else ["--json"]
+    names = _FLAGS.get(command, ["--json"])
     if command in ("run", "slurm"):
         tables = OPTIONS if command == "run" else {**batch.SETTINGS, **OPTIONS}
         names = ["--config", *("--" + name.replace("_", "-") for name in tables), "--no-progress"]
@@ -246,11 +287,15 @@ def _run(args: dict[str, Any], comm: Any, threads: str | None, watch: Any) -> in
     assert result is not None
     summary = result.summary()
     done = f"done in {time_text(talk.seconds)}"
+    if outcome.status == "short":
+        done += f", short of the stop rule ({talk.lack})"
+    elif Rules.of(result.config).given:
+        done += f", the stop rule met after {min(result.steps)} steps per ensemble"
     if outcome.reason == ALREADY:
         done = "there was nothing to do (to go on, raise --nsteps)"
     talk.say(
         f"{done}: {result.ndraws} draws in {result.path}, "
-        f"acceptance {summary.acceptance_fraction:.2f}\n\n{_table(summary)}\n"
+        f"acceptance {summary.acceptance_fraction:.2f}\n\n{summary}\n\n{result.judge(summary)}\n"
     )
     _next_steps(bare, result)
     return code
@@ -263,16 +308,10 @@ def _say_stopped(talk: Talk, outcome: Outcome, output: str) -> None:
         there = "no ensemble had begun, and nothing was written; start again when you like"
     else:
         there = (
-            f"{_steps_done(result)} are safe in {output}; the same command with --resume goes on "
-            "from there, on any number of ranks"
+            f"{show.steps_done(result)} are safe in {output}; the same command with --resume goes "
+            "on from there, on any number of ranks"
         )
     talk.say(f"stopped by {outcome.reason} after {time_text(talk.seconds)}: {there}")
-
-
-def _steps_done(result: Result) -> str:
-    if sum(result.steps):
-        return f"{sum(result.steps)} of {result.nsteps} steps"
-    return f"{min(result.burnin_steps)} of {result.burnin} burn-in steps per ensemble"
 
 
 def _free_name(name: str, resume: bool) -> str:
@@ -289,80 +328,13 @@ def _free_name(name: str, resume: bool) -> str:
 
 
 def _next_steps(bare: bool, result: Result) -> None:
-    print("next: python -m pmcmc summary", shlex.quote(str(result.path)))
+    path = shlex.quote(str(result.path))
+    if find_spec("corner") is None:
+        print(
+            f"next: python -m pmcmc summary {path}  (with pip install 'pmcmc[plot]' also: report)"
+        )
+    else:
+        print(f"next: python -m pmcmc report {path}  (or: plot, export, summary)")
     print(f"      in Python: pmcmc.load({str(result.path)!r}).get_chain(flat=True)")
     if bare:
         print("      your own model: mpiexec -n 4 python -m pmcmc model.py (see the README)")
-
-
-def _summary(path: Path, as_json: bool) -> int:
-    result = load(path)
-    summary = result.summary()
-    if as_json:
-        print(json.dumps({"file": str(path), "status": result.status, **summary.to_dict()}))
-        return 0
-    steps = sorted(set(result.steps))
-    span = str(steps[0]) if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
-    print(f"{path}: {result.problem}, {result.status}, {summary.ndraws} draws")
-    print(
-        f"{result.nensembles} ensembles of {result.nwalkers} walkers, {span} steps each after "
-        f"{result.burnin} of burn-in; acceptance {summary.acceptance_fraction:.2f}\n"
-    )
-    print(_table(summary))
-    return 0
-
-
-def _table(summary: Summary) -> str:
-    remark = summary.remark()
-    return f"{summary}\n\n{remark}" if remark else str(summary)
-
-
-def _status(path: Path, as_json: bool) -> int:
-    writer = being_written(path)
-    try:
-        result = load(path)
-    except StoreError as exc:
-        if writer and not path.exists():
-            return _status_of_none(path, writer, as_json)
-        if as_json:
-            values = {"file": str(path), "status": "unusable", "exit_status": 1}
-            print(json.dumps({**values, "reason": str(exc)}))
-            return 1
-        raise
-    if result.status == "finished":
-        writer = None
-    status = result.status
-    if writer:
-        status = "running"
-    elif status == "running":
-        status = "interrupted"
-    code = WRITING if writer else 0 if status == "finished" else STOPPED
-    if as_json:
-        values = {
-            "file": str(path),
-            "status": status,
-            "exit_status": code,
-            "writer": None if writer is None else str(writer),
-            "steps": sum(result.steps),
-            "nsteps": result.nsteps,
-            "burnin_steps": min(result.burnin_steps),
-            **{k: getattr(result, k) for k in ("burnin", "nensembles", "nwalkers", "seed")},
-        }
-        print(json.dumps(values))
-        return code
-    print(f"{path}: {status}, {_steps_done(result)} ({result.problem})")
-    if writer:
-        print(f"it is being written by {writer}, since {writer.since}")
-    elif code:
-        print("to go on: the command that made it, with --resume, on any number of ranks")
-    return code
-
-
-def _status_of_none(path: Path, writer: Writer, as_json: bool) -> int:
-    """Say that a job is at work that has not made its file yet."""
-    if as_json:
-        values = {"file": str(path), "status": "running", "exit_status": WRITING}
-        print(json.dumps({**values, "writer": str(writer)}))
-    else:
-        print(f"{path}: not there yet; {writer} began with it, {writer.since}")
-    return WRITING

@@ -228,6 +228,7 @@ class Patience:
     row of them made ranks starve for seconds.
     """
 
+    waited = 0.0  # seconds of all waits of this process that are over
     _moment = LONGEST_LOOK = 5e-4  # seconds; the first is what this process has learned
     _SHORTEST_LOOK = 1e-5
 
@@ -246,6 +247,7 @@ class Patience:
         """Learn from a wait that is over, and be ready for another."""
         now = time.monotonic()
         waited, self._began = now - self._began, now
+        Patience.waited += waited
         if waited < Patience.LONGEST_LOOK:
             Patience._moment = Patience.LONGEST_LOOK
         else:

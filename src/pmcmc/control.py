@@ -108,7 +108,7 @@ class Control:
             answer: list[Any] = []
 
             def answered() -> bool:
-                if (message := self.receive()) is not None:
+                if (message := self.receive()) is not None and message[1] == "answer":
                     answer.append(message[2])
                 return bool(answer)
 
@@ -118,7 +118,8 @@ class Control:
 
         def complete() -> bool:
             while (message := self.receive()) is not None:
-                values[message[0]] = message[2]
+                if message[1] == "value":  # not a late word of the work before
+                    values[message[0]] = message[2]
             return bool(len(values) == self.size)
 
         wait_for(complete)

@@ -31,7 +31,8 @@ ALREADY = "already"  # the reason of an outcome where there was nothing to do
 class Outcome:
     """How a run ended, the same on every rank.
 
-    ``status`` is "finished", "stopped" (``reason`` says by what) or "planned" after a dry run.
+    ``status`` is "finished", "short" (of its stop rule), "stopped" (``reason`` says by what) or
+    "planned" after a dry run.
     """
 
     status: str
@@ -50,8 +51,8 @@ def run(problem: Problem | None, comm: Any = None, **options: Any) -> Result | N
         The ranks to use (default: all).
     **options
         The options of the command line, `-` as `_`: nsteps, burnin, nwalkers, nensembles, mode,
-        teams, schedule, seed, moves, thin_by, checkpoint, max_time, output, resume, overwrite,
-        break_lock, progress. Without ``output`` the draws stay in memory.
+        teams, schedule, seed, moves, thin_by, until_ess, until_rhat, checkpoint, max_time, output,
+        resume, overwrite, break_lock, progress. Without ``output`` the draws stay in memory.
 
     Returns
     -------
@@ -116,6 +117,10 @@ def execute(
     return outcome
 
 
+def _none(_: Any) -> None:
+    """Do nothing with what all ranks tell."""
+
+
 def _work(
     problem: Problem,
     setup: Setup,
@@ -131,11 +136,14 @@ def _work(
     if control.rank == 0:
         lead = Lead(setup, control, talk, output, Deadline(setup.options["max_time"], began))
     if setup.finished:
-        if lead is not None:
-            lead.repair()
-        status, reason = "finished", ALREADY
+        status = control.exchange(None, lambda _: lead.finish() if lead is not None else "")
+        reason = ALREADY
     else:
-        status, reason = Session(problem, setup, moves, control, watch, lead).work()
+        session = Session(problem, setup, moves, control, watch, lead)
+        status, reason = session.work()
+        control.exchange(
+            session.clock.read(), lead.store.time if lead and lead.store.created else _none
+        )
     talk.stop()
     path = setup.options["output"]
     if path is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +16,7 @@ from .errors import EvaluationError
 from .moves import Moves
 from .problem import Problem
 from .reader import Saved
-from .record import Block, Rows
+from .record import Block, Rows, join
 from .returns import Evaluated
 from .rng import streams
 from .start import initial_walkers
@@ -66,6 +68,10 @@ class Ensemble:
         As in the plan and the options.
     nsteps : int
         Kept production steps of this ensemble.
+    settled : bool
+        Whether ``burnin`` is known; else all steps are burn-in until ``settle``.
+    checks : frozenset of int
+        The steps, of burn-in or kept ones, at which a block may have to end.
     saved : Saved, optional
         The state at a commit, to go on from.
 
@@ -90,11 +96,18 @@ class Ensemble:
         nsteps: int,
         thin_by: int,
         moves: Moves,
+        settled: bool = True,
+        checks: frozenset[int] = frozenset(),
         saved: Saved | None = None,
     ) -> None:
-        self.index, self.burnin, self.thin_by = index, burnin, thin_by
-        self.steps, self.target = 0, burnin + nsteps * thin_by
+        self.index, self.thin_by, self._nsteps = index, thin_by, nsteps
+        self.steps = 0
         self._burnin, self._kept = _Phase(nwalkers), _Phase(nwalkers)
+        self._set_burnin(burnin if settled else None)
+        self._checks = checks
+        self._closed: deque[Block] = deque()  # blocks that end at a check
+        self._given: Block | None = None  # the last that was taken
+        self._void = False  # the step in hand is not to be: burn-in ended before it
         self.started = False
         self._problem, self._evaluate = problem, evaluate
         self._nwalkers, self._seed, self._moves = nwalkers, seed, moves
@@ -103,6 +116,7 @@ class Ensemble:
             self.steps = saved.steps
             self._burnin.accepted, self._kept.accepted = saved.burnin_accepted, saved.accepted
             self._set_out(saved.coords, saved.log_prob, saved.blobs, saved.random_state)
+            self._given = self._close()
 
     def _start(self) -> None:
         problem, evaluate, nwalkers = self._problem, self._evaluate, self._nwalkers
@@ -116,6 +130,11 @@ class Ensemble:
                 "  choose an initial point where the posterior is not zero"
             )
         self._set_out(coords, log_prob, blobs, random_state)
+
+    def _set_burnin(self, burnin: int | None) -> None:
+        self._settled = burnin is not None
+        self.burnin = sys.maxsize if burnin is None else burnin
+        self.target = sys.maxsize if burnin is None else burnin + self._nsteps * self.thin_by
 
     def _set_out(
         self, coords: Array, log_prob: Array, blobs: Array | None, random_state: Any
@@ -139,12 +158,13 @@ class Ensemble:
     @property
     def done(self) -> bool:
         """Whether all steps are taken."""
-        return self.started and self.steps >= self.target
+        return self.started and not self._void and self.steps >= self.target
 
     @property
     def rows(self) -> int:
         """Rows taken since the last block, burn-in included."""
-        return len(self._burnin.rows) + len(self._kept.rows)
+        closed = sum(len(b.burnin.chain) + len(b.kept.chain) for b in self._closed)
+        return closed + len(self._burnin.rows) + len(self._kept.rows)
 
     @property
     def accepted(self) -> tuple[float, int]:
@@ -156,12 +176,39 @@ class Ensemble:
 
     def advance(self) -> None:
         """Find the start, or take one step."""
+        if self._void:
+            self._void = False
+            given = self._given
+            assert given is not None
+            self._set_out(given.coords, given.log_prob, given.blobs, given.random_state)
+        if self.done:  # burn-in ended where the run does
+            return
         if self.started:
             next(self._generator)
         else:
             self._start()
 
+    def settle(self, burnin: int) -> None:
+        """End burn-in with the last step that was taken away, and go on from there.
+
+        Parameters
+        ----------
+        burnin : int
+            The number of that step. Steps after it are taken again, as production.
+
+        """
+        given = self._given
+        assert given is not None
+        assert given.steps == burnin
+        self._set_burnin(burnin)
+        self._closed.clear()
+        self._burnin.go_back(given.burnin)
+        self._kept.go_back(given.kept)
+        self.steps, self._void = burnin, True
+
     def _record(self, state: emcee.State, accepted: Array) -> None:
+        if self._void:
+            return
         self.steps += 1
         blobs = None if self._no_blobs else state.blobs.copy()
         coords, log_prob = state.coords.copy(), state.log_prob.copy()
@@ -171,8 +218,34 @@ class Ensemble:
         elif (self.steps - self.burnin) % self.thin_by == 0:
             self._kept.add(self._last, accepted)
 
-    def take_block(self) -> Block:
-        """Return the rows since the last block, with the state after them, and forget the rows."""
+        if self._at_check():
+            self._closed.append(self._close())
+
+    def _at_check(self) -> bool:
+        if not self._settled:
+            return self.steps in self._checks
+        kept, between = divmod(self.steps - self.burnin, self.thin_by)
+        return not between and kept in self._checks
+
+    def take_block(self, limit: int | None = None) -> Block:
+        """Return the rows since the last block, with the state after them, and forget the rows.
+
+        Parameters
+        ----------
+        limit : int, optional
+            The step, a check's, that it must not go past. Rows after it stay here.
+
+        """
+        blocks = [] if self._given is None else [self._given.without_rows()]
+        while self._closed and (limit is None or self._closed[0].steps <= limit):
+            blocks.append(self._closed.popleft())
+        if not self._closed and not self._void and (limit is None or self.steps <= limit):
+            blocks.append(self._close())
+        block = join(blocks)
+        self._given = block.without_rows()
+        return block
+
+    def _close(self) -> Block:
         return Block(
             ensemble=self.index,
             steps=self.steps,
@@ -197,6 +270,10 @@ class _Phase:
         self.rows.append((state.coords, state.log_prob, state.blobs))
         self.accepted += accepted
         self.random_state = state.random_state
+
+    def go_back(self, rows: Rows) -> None:
+        self.rows, self.accepted = [], rows.accepted.copy()
+        self.random_state = rows.random_state
 
     def take(self) -> Rows:
         rows, self.rows = self.rows, []

@@ -21,8 +21,20 @@ from ._version import __version__
 Array = npt.NDArray[Any]
 
 FORMAT, FORMAT_VERSION = "pmcmc", 1
+_RULES = ("until_ess", "until_rhat")
 PHASES = ("burnin", "ensembles")
-STATUSES = ("running", "stopped", "finished")
+STATUSES = ("running", "stopped", "finished", "short")  # short: finished, of its stop rule
+TIMED = 512  # ranks whose times a file keeps: what an attribute has room for
+TIMING = np.dtype(
+    [
+        ("host", "S32"),
+        ("wall", "f8"),  # seconds, of all jobs that worked on the file to an orderly end
+        ("log_prob", "f8"),
+        ("waiting", "f8"),
+        ("writing", "f8"),
+        ("evaluations", "i8"),
+    ]
+)
 RANDOM = np.dtype([("key", "u4", (624,)), ("pos", "i8"), ("has_gauss", "i8"), ("cached", "f8")])
 
 
@@ -46,6 +58,11 @@ class Header:
     config: dict[str, Any]
     blobs_dtype: np.dtype[Any] | None = None
     blobs_shape: tuple[int, ...] = ()
+
+    @property
+    def asked(self) -> tuple[Any, ...]:
+        """What may change when a run goes on, and is to be seen in its file."""
+        return (self.steps, self.burnin, *(self.config.get(k) for k in _RULES))
 
     @property
     def ndim(self) -> int:
@@ -89,6 +106,11 @@ class Header:
         )
 
 
+def shown(status: str) -> str:
+    """Return a status as the file's attribute has it."""
+    return "finished" if status == "short" else status
+
+
 def group_name(phase: str, ensemble: int) -> str:
     """Return the name of an ensemble's group."""
     return f"{phase}/{ensemble:04d}"
@@ -118,6 +140,9 @@ def lay_out(file: h5py.File, header: Header) -> None:
     file.create_dataset("parameter_names", data=list(header.names), dtype=h5py.string_dtype())
     _allocate(file, "state", (2,), header.record_dtype())
     file["state"][...] = np.zeros(2, header.record_dtype())
+    file.attrs["timings"] = np.zeros(
+        TIMED, TIMING
+    )  # no dataset: those are the same in all layouts
     for phase in PHASES:
         for e, steps in enumerate(header.steps):
             group = file.create_group(group_name(phase, e))

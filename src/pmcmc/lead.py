@@ -1,25 +1,35 @@
-"""What rank 0 does beside sampling: the store, calls for commits, the end of the time."""
+"""What rank 0 does beside sampling: the store, calls for commits, checks, the end of the time."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .control import Control
 from .deadline import Deadline
+from .errors import ControlFlow
 from .output import Output
 from .record import Block
+from .rules import MOST_BURNIN, Rules, next_check, unsettled
 from .setup import Setup
 from .store import Store
+from .survey import Survey
 from .talk import Talk
 
 
+class _Postponed(ControlFlow):
+    """The run stops: leave the check in hand."""
+
+
 class Lead:
-    """Calls for commits and writes them; begins the stop, and says when all is over.
+    """Calls for commits and writes them; checks; begins the stop, and says when all is over.
 
     Each team root tells of its progress. When all are done, or have left their step for a stop,
-    the last commit is called for.
+    the last commit is called for. Where the run has a stop rule, or burn-in ends by itself, no
+    commit goes past the next check: when all ensembles are there, it is decided from the file.
 
     Parameters
     ----------
@@ -27,6 +37,19 @@ class Lead:
     output : Output
         Holds the lock, and the reader of a file that is resumed.
     deadline : Deadline
+
+    Attributes
+    ----------
+    stopping : str
+        Why the run stops, "" while it does not.
+    outcome : tuple or None
+        (status, why) when all is over.
+    burnin : int or None
+        Steps of burn-in; None while that is not settled.
+    limit : int or None
+        The step, of all steps of an ensemble, that no commit goes past.
+    listen : callable
+        Takes in messages, within a long check.
 
     """
 
@@ -37,13 +60,17 @@ class Lead:
         self._deadline = deadline
         self._roots = [team.root for team in setup.plan.teams[1:]]
         self._done = dict.fromkeys([0, *self._roots], False)
-        self._complete = dict(self._done)
+        self._complete, self._reached = dict(self._done), dict.fromkeys(self._done, 0)
         self._full = False
         self._calling = self._final = False
         self._called = time.monotonic()
         self._slowest = 0.0  # seconds from a call to the disk
-        self.stopping = ""  # why
+        self._rules = Rules.of(setup.options)
+        self.stopping = ""
         self.outcome: tuple[str, str] | None = None
+        self.burnin = setup.header.burnin if setup.settled else None
+        self.limit: int | None = None
+        self.listen: Callable[[], None] = lambda: None
         path = setup.options["output"]
         self.store = Store(
             None if path is None else Path(path),
@@ -57,32 +84,39 @@ class Lead:
         reader = self._output.reader
         if reader is not None:
             self.store.reopen(reader)
+        self.limit = self._next_limit()
         mine: list[Any] = []
         for team in self._setup.plan.teams:
             states = [reader.saved(e) if reader is not None else None for e in team.ensembles]
             if team.root == 0:
                 mine = states
             else:
-                self._control.send("states", states, to=team.root)
+                self._control.send("states", (states, self.limit), to=team.root)
         if reader is not None:
             self.store.commit([])  # it is running again
         self._call()  # a new file is made as soon as all ensembles have begun
         return mine
 
-    def repair(self) -> None:
-        """Bring a finished file up to its record, if its writer was killed in the last commit."""
-        assert self._output.reader is not None
-        self.store.reopen(self._output.reader)
-        if self.store.stale:
-            self.store.commit([], "finished")
+    def finish(self) -> str:
+        """Bring a file that has all its steps up to what it is; return its status."""
+        reader = self._output.reader
+        assert reader is not None
+        self.store.reopen(reader)
+        status = self._final_status()
+        if tuple(self.store.rows) != self.store.header.steps:
+            self._cut()
+        elif self.store.stale or self.store.status != status:
+            self.store.commit([], status)
+        return status
 
     # ---- what the team roots say
 
     def hear(self, source: int, kind: str, value: Any) -> None:
         """Take in a message from a team root, or any rank's call to stop."""
         if kind == "progress":
-            steps, accepted, counted, self._done[source], self._complete[source] = value
-            self._talk.progress(source, steps, accepted, counted)
+            done, complete, self._reached[source], progress = value
+            self._done[source], self._complete[source] = done, complete
+            self._talk.progress(source, *progress)
         elif kind == "full":
             self._full = True
         elif kind == "stop" and not self.stopping:
@@ -90,14 +124,19 @@ class Lead:
 
     def look(self) -> None:
         """Call for a commit if it is time, and for a stop."""
+        if self.outcome is not None:
+            return
         if not self.stopping:
             why = self._deadline.passed(2 * self._slowest + 2 * self._setup.seconds)
             if why is not None:
                 self.hear(0, "stop", why)
-        if self._calling or self.outcome is not None:
+        if self._calling:
             return
         since = time.monotonic() - self._called
-        if all(self._done.values()):
+        reached = self.limit is not None and min(self._reached.values()) >= self.limit
+        if reached and not self.stopping:
+            self._call()
+        elif all(self._done.values()):
             if all(self._complete.values()) or self.store.created:
                 self._call(final=True)
             else:
@@ -113,7 +152,7 @@ class Lead:
         self._called = time.monotonic()
         self._control.rounds += 1
         for root in self._roots:
-            self._control.send("commit", to=root)
+            self._control.send("commit", self.limit, to=root)
 
     @property
     def calling(self) -> bool:
@@ -129,17 +168,86 @@ class Lead:
         blocks = [block for part in gathered for block in part or ()]
         if len(blocks) < self._setup.plan.nensembles:
             return
+        complete = all(self._complete.values())
         status = "running"
-        if self._final:
-            status = "finished" if all(self._complete.values()) else "stopped"
+        if self._final and not (complete and self._rules.given):
+            status = "finished" if complete else "stopped"
         if self.store.created:
             self.store.commit(blocks, status)
         else:
             self.store.create(blocks, status)
         self._slowest = max(self._slowest, time.monotonic() - self._called)
+        if self._final and status == "running":
+            status = self._final_status()
+            self.store.commit([], status)
         if self._final:
             self._end(status)
+        elif self.limit is not None and (self.store.steps == self.limit).all():
+            self._check()
 
     def _end(self, status: str) -> None:
         self.outcome = (status, self.stopping if status == "stopped" else "")
         self._control.announce("finished", self.outcome)
+
+    # ---- checks
+
+    def _check(self) -> None:
+        """Decide whether burn-in is over, or the draws are enough; else go on to the next."""
+        try:
+            if self.burnin is None:
+                self._check_burnin()
+            else:
+                lack = self._rules.lacks(Survey(self.store.read()), self._tick)
+                self._talk.lack = lack
+                if lack is None:
+                    self._cut()
+                    self._end("finished")
+                    return
+        except _Postponed:
+            return
+        self.limit = self._next_limit()
+
+    def _check_burnin(self) -> None:
+        steps, header = int(self.limit or 0), self.store.header
+        survey = Survey(self.store.read(), [steps] * len(header.steps), "burnin", start=steps // 2)
+        why = unsettled(survey, self._tick)
+        if why is not None and steps < MOST_BURNIN:
+            self._talk.lack = f"burn-in: {why}"
+            if steps >= header.burnin:
+                self.store.arrange(replace(header, burnin=next_check(2 * steps)))
+            return
+        if why is not None:
+            self._talk.say(f"note: burn-in ends after {steps} steps, but not settled: {why}")
+        self._talk.settle(steps)
+        self.store.arrange(replace(header, burnin=steps))
+        self.burnin = steps
+        for root in self._roots:
+            self._control.send("settle", steps, to=root)
+
+    def _next_limit(self) -> int | None:
+        """Return the next check's step, if there is to be one; that of now was decided."""
+        header = self.store.header
+        steps, rows = (self.store.steps, self.store.rows) if self.store.created else ([0], [0])
+        if self.burnin is None:
+            return next_check(max(steps) + (min(steps) == max(steps)))
+        if not self._rules.given:
+            return None
+        kept = next_check(max(rows) + (min(rows) == max(rows)))
+        return header.burnin + kept * header.thin_by if kept <= min(header.steps) else None
+
+    def _cut(self) -> None:
+        """Let the file end with the rows it has."""
+        self.store.arrange(
+            replace(self.store.header, steps=tuple(int(n) for n in self.store.rows)), "finished"
+        )
+
+    def _final_status(self) -> str:
+        if not self._rules.given:
+            return "finished"
+        self._talk.lack = self._rules.lacks(Survey(self.store.read()))
+        return "finished" if self._talk.lack is None else "short"
+
+    def _tick(self) -> None:
+        self.listen()
+        if self.stopping:
+            raise _Postponed

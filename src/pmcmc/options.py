@@ -92,6 +92,30 @@ def _duration(name: str, value: Any) -> float:
         raise fail(name, "a time such as 3h50m, 90m or 1:30:00, above 0", value) from None
 
 
+def _burnin(name: str, value: Any) -> Any:
+    if value == "auto":
+        return value
+    try:
+        return whole(0)(name, value)
+    except UsageError:
+        raise fail(name, "a whole number of at least 0, or auto", value) from None
+
+
+def above(least: float, what: str) -> Parse:
+    """Return a reader of numbers above ``least``; ``what`` says what they are."""
+
+    def parse(name: str, value: Any) -> float:
+        try:
+            number = float(value) if not isinstance(value, bool) else least
+        except (TypeError, ValueError):
+            number = least
+        if not least < number < float("inf"):
+            raise fail(name, f"{what} above {least:g}", value)
+        return number
+
+    return parse
+
+
 def choice(*words: str) -> Parse:
     """Return a reader of one of ``words``."""
 
@@ -127,7 +151,13 @@ def _path(name: str, value: Any) -> str:
 _ALL = (
     Option("output", _path, None, "FILE", "HDF5 file (default: the model's name + .h5, here)"),
     Option("nsteps", whole(1), 5000, "N", "kept production steps in total, over all ensembles"),
-    Option("burnin", whole(0), 100, "B", "steps per ensemble before production, in addition"),
+    Option(
+        "burnin",
+        _burnin,
+        100,
+        "B",
+        "steps per ensemble before production, in addition; auto: until it has settled",
+    ),
     Option("nwalkers", whole(2), None, "W", "walkers per ensemble (default: max(32, 4 ndim))"),
     Option("nensembles", whole(1), None, "K", "independent ensembles (default: one per team)"),
     Option("mode", choice("split", "pool"), "split", "split|pool", "many teams of ranks, or one"),
@@ -148,6 +178,20 @@ _ALL = (
         "moves and weights, as in de:0.8,stretch:0.2 (default: stretch)",
     ),
     Option("thin_by", whole(1), 1, "M", "keep every M-th step"),
+    Option(
+        "until_ess",
+        above(0, "an effective number of draws"),
+        None,
+        "E",
+        "stop when every parameter has that many effective draws (exit status 3: nsteps too few)",
+    ),
+    Option(
+        "until_rhat",
+        above(1, "an R-hat"),
+        None,
+        "R",
+        "stop when the R-hat of every parameter is that low (exit status 3: nsteps too few)",
+    ),
     Option("checkpoint", _seconds, 60.0, "SECONDS", "write the draws at least this often"),
     Option(
         "max_time", _duration, None, "TIME", "commit and stop after that: 3h50m (exit status 75)"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from .errors import UsageError
 
+_GUESS = 500  # steps of a burn-in that ends by itself
+
 
 @dataclass(frozen=True)
 class Team:
@@ -34,7 +36,9 @@ class Plan:
     steps : tuple of int
         Kept production steps of each ensemble; their sum is ``nsteps``.
     burnin, thin_by, nwalkers : int
-        As the options; the same for every ensemble.
+        As the options; the same for every ensemble. Where ``settling``, burnin is a guess.
+    settling : bool
+        Whether burn-in ends by itself.
     remarks : tuple of str
         What the user should know: ranks that this shape cannot use, a shape that was changed.
 
@@ -47,6 +51,7 @@ class Plan:
     thin_by: int
     nwalkers: int
     remarks: tuple[str, ...] = ()
+    settling: bool = False
 
     @property
     def nensembles(self) -> int:
@@ -83,7 +88,8 @@ class Plan:
             each = " each" if len(self.teams) > 1 else ""
             teams += f", {_span(per_team)} ensembles{each}"
         steps = sorted(set(self.steps))
-        each = f"{self.burnin} burn-in + {_span(steps)} steps"
+        burnin = "burn-in until settled" if self.settling else f"{self.burnin} burn-in"
+        each = f"{burnin} + {_span(steps)} steps"
         total = f"{self.nsteps} steps, {self.nsteps * self.nwalkers} draws in all"
         if self.thin_by > 1:
             each += f" of {self.thin_by} moves"
@@ -107,7 +113,7 @@ def make_plan(
     size: int,
     *,
     nsteps: int,
-    burnin: int,
+    burnin: int | str,
     nwalkers: int,
     nensembles: int | None = None,
     mode: str = "split",
@@ -122,7 +128,9 @@ def make_plan(
         Ranks there are.
     nsteps : int
         Kept production steps in total.
-    burnin, thin_by, nwalkers : int
+    burnin : int or "auto"
+        As the option.
+    thin_by, nwalkers : int
         As the options.
     nensembles : int, optional
         Default: one per rank in split, but never so many that one would get fewer production
@@ -139,6 +147,8 @@ def make_plan(
 
     """
     remarks = []
+    settling = isinstance(burnin, str)
+    burnin = _GUESS if isinstance(burnin, str) else burnin
     if nensembles is None:
         nensembles = 1
         if teams is not None:
@@ -164,7 +174,7 @@ def make_plan(
     shares = _shares(nsteps, nensembles)
     plan_teams = _teams(size, nensembles, nteams)
     remarks += _waste(plan_teams, size, nensembles, nwalkers)
-    return Plan(size, plan_teams, shares, burnin, thin_by, nwalkers, tuple(remarks))
+    return Plan(size, plan_teams, shares, burnin, thin_by, nwalkers, tuple(remarks), settling)
 
 
 def _shares(total: int, parts: int) -> tuple[int, ...]:

@@ -15,7 +15,15 @@ import numpy.typing as npt
 
 from ._version import __version__
 from .errors import StoreError
-from .layout import FORMAT, FORMAT_VERSION, STATUSES, checksum, group_name, read_header
+from .layout import (
+    FORMAT,
+    FORMAT_VERSION,
+    STATUSES,
+    checksum,
+    group_name,
+    read_header,
+    shown,
+)
 
 Array = npt.NDArray[Any]
 # what h5py raises over bytes that make no sense to it, and we over what they say
@@ -62,7 +70,8 @@ class Reader:
             self.header = read_header(file)
             slots = file["state"][...]
         record = self.record = self._newest(slots)
-        self.status = STATUSES[int(record["status"])]
+        status = STATUSES[int(record["status"])]
+        self.status, self.short = shown(status), status == "short"
         steps = record["ensembles"]["steps"].astype(int)
         self.sequence = int(record["sequence"])
         self.steps = steps
@@ -78,6 +87,12 @@ class Reader:
             if name not in group:
                 raise StoreError(f"{self._name()} holds no {name}")
             return np.asarray(group[name][rows])
+
+    def timings(self) -> Array:
+        """Return how each rank spent its time, (rank,) of `layout.TIMING`."""
+        with self._open() as file, self._minding_damage():
+            timings = np.asarray(file.attrs["timings"])
+        return timings[timings["wall"] > 0]
 
     def saved(self, ensemble: int) -> Saved:
         """Return the state of one ensemble at the newest commit."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from .layout import PHASES, RANDOM, STATUSES, Header, checksum, group_name
 
 Array = npt.NDArray[Any]
+_ROWS = ("chain", "log_prob")
 
 
 @dataclass
@@ -28,6 +29,11 @@ class Rows:
     accepted: Array
     random_state: tuple[Any, ...] | None
 
+    def without_rows(self) -> Rows:
+        """Return the same with no rows."""
+        blobs = None if self.blobs is None else self.blobs[:0]
+        return replace(self, chain=self.chain[:0], log_prob=self.log_prob[:0], blobs=blobs)
+
 
 @dataclass
 class Block:
@@ -41,6 +47,29 @@ class Block:
     log_prob: Array
     blobs: Array | None
     random_state: tuple[Any, ...]
+
+    def without_rows(self) -> Block:
+        """Return the state after the block, with no rows."""
+        return replace(self, burnin=self.burnin.without_rows(), kept=self.kept.without_rows())
+
+
+def join(blocks: Sequence[Block]) -> Block:
+    """Return consecutive blocks of one ensemble as one."""
+    if len(blocks) == 1:
+        return blocks[0]
+
+    def rows(parts: list[Rows]) -> Rows:
+        some = [p for p in parts if len(p.chain)]
+        if not some:
+            return parts[-1]
+        blobs = None
+        if some[0].blobs is not None:
+            blobs = np.concatenate([p.blobs for p in some if p.blobs is not None])
+        chain, log_prob = (np.concatenate([getattr(p, n) for p in some]) for n in _ROWS)
+        return replace(parts[-1], chain=chain, log_prob=log_prob, blobs=blobs)
+
+    burnin, kept = rows([b.burnin for b in blocks]), rows([b.kept for b in blocks])
+    return replace(blocks[-1], burnin=burnin, kept=kept)
 
 
 class Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy.typing as npt
 from .errors import StoreError, UsageError
 from .reader import Reader
 from .summary import Summary, summarize
+from .survey import Survey
+from .verdict import Verdict, judge
 
 Array = npt.NDArray[Any]
 
@@ -38,6 +41,8 @@ class Result:
         The file; None for draws in memory.
     status : str
         "running", "stopped" or "finished".
+    short : bool
+        Whether it finished short of its until_ess or until_rhat.
     names : tuple of str
     seed, nensembles, nwalkers, ndim, nsteps, burnin, thin_by : int
         As in the file.
@@ -48,8 +53,8 @@ class Result:
 
     def __init__(self, reader: Reader) -> None:
         header = reader.header
-        self._reader = reader
-        self.path, self.status = reader.path, reader.status
+        self.reader = reader
+        self.path, self.status, self.short = reader.path, reader.status, reader.short
         self.problem, self.names, self.seed = header.problem, header.names, header.seed
         self.nensembles, self.nwalkers, self.ndim = len(header.steps), header.nwalkers, header.ndim
         self.nsteps, self.burnin, self.thin_by = sum(header.steps), header.burnin, header.thin_by
@@ -72,7 +77,7 @@ class Result:
     def acceptance_fraction(self) -> Array:
         """Accepted share of the kept steps, (ensemble, walker)."""
         with np.errstate(invalid="ignore"):
-            return np.asarray(self._reader.accepted / np.array(self.steps)[:, None])
+            return np.asarray(self.reader.accepted / np.array(self.steps)[:, None])
 
     def get_chain(self, discard: int = 0, thin: int = 1, flat: bool = False) -> Array:
         """Return the coordinates.
@@ -104,7 +109,7 @@ class Result:
 
     def get_blobs(self, discard: int = 0, thin: int = 1, flat: bool = False) -> Array | None:
         """Return the blobs, (ensemble, step, walker, ...) or flat (draws, ...); None without."""
-        if self._reader.header.blobs_dtype is None:
+        if self.reader.header.blobs_dtype is None:
             return None
         return self._get("blobs", discard, thin, flat)
 
@@ -121,15 +126,46 @@ class Result:
             If there is no such parameter.
 
         """
-        if name not in self.names:
-            raise UsageError(f"there is no parameter {name}; there are {', '.join(self.names)}")
+        self.checked([name])
         i = self.names.index(name)
         return [
-            self._reader.values("chain", e, slice(0, n))[:, :, i] for e, n in enumerate(self.steps)
+            self.reader.values("chain", e, slice(0, n))[:, :, i] for e, n in enumerate(self.steps)
         ]
 
     def summary(self) -> Summary:
-        """Return mean, sd, quantiles, acceptance and tau of the draws; prints as a table.
+        """Return the figures of all parameters; prints as a table.
+
+        Mean, sd, quantiles, tau, ESS, R-hat and MCSE, as `diagnostics` has them, and which
+        walkers or ensembles are not where the rest is.
+
+        Raises
+        ------
+        StoreError
+            If there are no draws.
+
+        """
+        return summarize(self.survey(), self.acceptance_fraction)
+
+    def verdict(self) -> Verdict:
+        """Return whether the draws are enough, why (not), and what to do; prints as text.
+
+        By the run's own until_ess and until_rhat, else by an ESS of 400 and an R-hat of 1.01.
+
+        Raises
+        ------
+        StoreError
+            If there are no draws.
+
+        """
+        return self.judge(self.summary())
+
+    def judge(self, summary: Summary) -> Verdict:
+        """Return the verdict on a summary of these draws."""
+        rules = (self.config.get("until_ess"), self.config.get("until_rhat"))
+        return judge(summary, *rules, resumable=self.path is not None)
+
+    def survey(self) -> Survey:
+        """Return what works out single figures of the draws.
 
         Raises
         ------
@@ -139,10 +175,44 @@ class Result:
         """
         if not self.ndraws:
             raise StoreError(self._no_draws())
-        accepted = float(np.sum(self._reader.accepted) / self.ndraws)
-        chains = ((name, self.parameter(name)) for name in self.names)
-        steps = min(self.steps) * self.thin_by
-        return summarize(chains, self.thin_by, accepted, self.nensembles, self.ndraws, steps)
+        return Survey(self.reader)
+
+    def to_arviz(self) -> Any:
+        """Return the draws for ArviZ, every walker a chain; see `pmcmc.export.to_arviz`."""
+        from .export import to_arviz
+
+        return to_arviz(self)
+
+    def blocks(self, rows: int) -> Iterator[tuple[int, int, Array, Array]]:
+        """Give the draws in order, ``rows`` steps at a time.
+
+        Yields
+        ------
+        tuple
+            Ensemble, first step, chain (step, walker, ndim), log_prob (step, walker).
+
+        """
+        for e, n in enumerate(self.steps):
+            for start in range(0, n, rows):
+                at = slice(start, min(start + rows, n))
+                chain, log_prob = (self.reader.values(k, e, at) for k in ("chain", "log_prob"))
+                yield e, start, chain, log_prob
+
+    def checked(self, names: Sequence[str] | None) -> tuple[str, ...]:
+        """Return names of parameters, all if None.
+
+        Raises
+        ------
+        UsageError
+            If there is no such parameter.
+
+        """
+        for name in names or ():
+            if name not in self.names:
+                raise UsageError(
+                    f"there is no parameter {name}; there are {', '.join(self.names)}"
+                )
+        return self.names if names is None else tuple(dict.fromkeys(names))
 
     def _get(self, name: str, discard: int, thin: int, flat: bool) -> Array:
         if discard < 0 or thin < 1:
@@ -154,7 +224,7 @@ class Result:
             if max(self.steps) <= start:
                 raise StoreError(self._no_draws(discard, thin))
             parts = [
-                self._reader.values(name, e, slice(start, n, thin))
+                self.reader.values(name, e, slice(start, n, thin))
                 for e, n in enumerate(self.steps)
                 if n > start
             ]
@@ -166,7 +236,7 @@ class Result:
 
     def _stack(self, name: str, stop: int, rows: slice, phase: str) -> Array:
         cut = slice(rows.start, stop, rows.step)
-        return np.stack([self._reader.values(name, e, cut, phase) for e in range(self.nensembles)])
+        return np.stack([self.reader.values(name, e, cut, phase) for e in range(self.nensembles)])
 
     def _no_draws(self, discard: int = 0, thin: int = 1) -> str:
         name = self.path or "the run"

@@ -31,7 +31,7 @@ def merge(found: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
         "seed": header.seed,
         "nwalkers": header.nwalkers,
         "nensembles": len(header.steps),
-        "burnin": header.burnin,
+        "burnin": "auto" if header.config.get("burnin") == "auto" else header.burnin,
         "thin_by": header.thin_by,
     }
     wrong = [

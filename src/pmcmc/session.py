@@ -7,6 +7,7 @@ from typing import Any
 
 from mpi4py.MPI import UNDEFINED
 
+from .clock import Clock
 from .comm import at_once, wait_for
 from .control import Control
 from .ensemble import Ensemble
@@ -15,6 +16,7 @@ from .gather import Gather
 from .lead import Lead
 from .moves import Moves
 from .problem import Problem
+from .rules import CHECKS, Rules
 from .setup import Setup
 from .signals import Watch
 from .team import Team
@@ -33,6 +35,10 @@ class Session:
     Rank 0 calls for a commit (message "commit"); each team root then joins a gather round with
     the blocks of its ensembles, at its next look for messages, and samples on. When every team is
     done the last round is called for, and then "finished" goes to all ranks.
+
+    Where a check is due at some step, a block ends there ("commit" tells the step), and the rows
+    after it wait for the decision. "settle" tells that burn-in is over: what was taken as more of
+    it is taken again as production.
 
     A signal on any rank, or the end of the time, goes to all as "stop". Whoever knows of it begins
     no evaluation any more; a team root leaves the step in hand, and counts as done.
@@ -59,12 +65,14 @@ class Session:
         self.problem, self.setup, self.moves = problem, setup, moves
         self.control, self.watch, self.lead = control, watch, lead
         rank, plan = control.rank, setup.plan
+        self.clock = Clock()
         self.team = plan.team_of(rank)
         root = rank == self.team.root
         self.crew = Team(
             control.comm.Split(plan.teams.index(self.team), rank),
             problem,
             control,
+            self.clock,
             setup.options["schedule"],
             setup.seconds,
             several=len(self.team.ensembles) > 1,
@@ -77,6 +85,9 @@ class Session:
         self.ensembles: list[Ensemble] = []
         self._outcome: tuple[str, str] | None = None
         self._states: list[Any] | None = None
+        self._burnin = setup.header.burnin if setup.settled else None
+        self._limit: int | None = None  # the step that no block goes past
+        self._told: int | None = None  # the limit that this rank said it has reached
         self._wanted = False  # a round was called for that this rank has not joined
         self._stopping = False
         self._over = False  # all steps are taken, or the last one was left
@@ -95,7 +106,7 @@ class Session:
 
     def _work(self) -> tuple[str, str]:
         if self.gather is None:
-            self.crew.serve(self._serve_tick, lambda: self._stopping)
+            self.crew.serve(self._serve_tick, lambda: self._stopping or self._is_over())
             wait_for(self._is_over, self._listen)
         else:
             self._sample()
@@ -130,10 +141,12 @@ class Session:
         if self.lead is not None:
             self.lead.hear(source, kind, value)
         elif kind == "commit":
-            self._wanted = True
+            self._wanted, self._limit = True, value
             self.control.rounds += 1
         elif kind == "states":
-            self._states = value
+            self._states, self._limit = value
+        elif kind == "settle":
+            self._settle(value)
         elif kind == "finished":
             self._outcome = value
 
@@ -145,10 +158,13 @@ class Session:
 
     def _sample(self) -> None:
         if self.lead is not None:
+            self.lead.listen = self._listen
             self._states = self.lead.begin()
-            self._wanted = True
+            self._wanted, self._limit = True, self.lead.limit
         wait_for(lambda: self._states is not None, self._listen)
         header = self.setup.header
+        checked = Rules.of(self.setup.options).given or not self.setup.settled
+        checks = CHECKS if checked else frozenset()
         self.ensembles = [
             Ensemble(
                 e,
@@ -160,6 +176,8 @@ class Session:
                 nsteps=header.steps[e],
                 thin_by=header.thin_by,
                 moves=self.moves,
+                settled=self.setup.settled,
+                checks=checks,
                 saved=saved,
             )
             for e, saved in zip(self.team.ensembles, self._states or (), strict=True)
@@ -167,7 +185,7 @@ class Session:
         try:
             self.crew.advance(self.ensembles, self._tick)
         except _Stop:
-            pass  # what was done of the step is done again at a resume
+            pass  # what was done of the step is done again at a resume, if there is to be one
         self._over = True
         self.crew.close(self._look)
         self._report_progress()
@@ -179,14 +197,14 @@ class Session:
         Raises
         ------
         _Stop
-            If the run stops.
+            If the run stops, or has enough draws.
 
         """
         if not self.control.due():
             return
         self._look()
         self._mind_memory()
-        if self._stopping:
+        if self._stopping or self._is_over():
             raise _Stop
 
     def _look(self) -> None:
@@ -197,13 +215,19 @@ class Session:
         begun = all(e.started for e in self.ensembles)
         if self._wanted and not gather.busy and (begun or self._over):
             self._wanted = self._full = False
-            gather.join([e.take_block() for e in self.ensembles] if begun else None)
+            limit = self._limit
+            gather.join([e.take_block(limit) for e in self.ensembles] if begun else None)
         gathered = gather.poll()
         if lead is None:
             self._report_now_and_then()
             return
         if gathered is not None:
+            began = time.monotonic()
             lead.commit(gathered)
+            self.clock.wrote(time.monotonic() - began)
+            self._limit = lead.limit
+            if lead.burnin is not None:
+                self._settle(lead.burnin)
         self._report_now_and_then()
         calls = self.control.rounds
         lead.look()
@@ -225,29 +249,44 @@ class Session:
             else:
                 self.control.send("full")
         if self._rows() * row >= 2 * self._share:
-            wait_for(lambda: self._rows() == 0 or self._stopping, self._look)
+            wait_for(self._room_or_end, self._look)
+
+    def _room_or_end(self) -> bool:
+        few = self._rows() * self.setup.header.row_bytes < self._share
+        return few or self._stopping or self._is_over()
+
+    def _settle(self, burnin: int) -> None:
+        """End burn-in, once."""
+        if self._burnin is None:
+            self._burnin = burnin
+            for e in self.ensembles:
+                e.settle(burnin)
 
     def _rows(self) -> int:
         return sum(e.rows for e in self.ensembles)
 
     def _report_now_and_then(self) -> None:
-        now = time.monotonic()
-        if now - self._last_progress > _PROGRESS_SECONDS * max(
-            1, len(self.setup.plan.teams) // 64
-        ):
+        now, gap = time.monotonic(), _PROGRESS_SECONDS * max(1, len(self.setup.plan.teams) // 64)
+        at_limit = self._limit not in (None, self._told) and self._reached() >= self._limit
+        if at_limit or now - self._last_progress > gap:
             self._last_progress = now
             self._report_progress()
+
+    def _reached(self) -> int:
+        return min((e.steps for e in self.ensembles), default=0)
 
     def _report_progress(self) -> None:
         parts = [e.accepted for e in self.ensembles]
         complete = all(e.done for e in self.ensembles)
-        value = (
+        reached = self._reached()
+        if self._limit is not None and reached >= self._limit:
+            self._told = self._limit
+        progress = (
             sum(e.steps for e in self.ensembles),
             sum(p[0] for p in parts),
             sum(p[1] for p in parts),
-            complete or self._over,
-            complete,
         )
+        value = (complete or self._over, complete, reached, progress)
         if self.lead is not None:
             self.lead.hear(0, "progress", value)
         elif self._outcome is None:

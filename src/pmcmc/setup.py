@@ -21,7 +21,9 @@ from .plan import Plan, make_plan
 from .problem import Problem
 from .reader import Reader
 from .rng import draw_seed
+from .rules import CHECKS, FIRST, MOST_BURNIN, Rules, next_check, unsettled
 from .signals import Watch
+from .survey import Survey
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Setup:
         Steps of all ensembles that the file has already, burn-in included.
     finished : bool
         Whether the file that is resumed has all the steps there are to take.
+    settled : bool
+        Whether the header's burnin is that of the run; else burn-in is to end by itself.
     remarks : tuple of str
         What the user should know.
 
@@ -55,6 +59,7 @@ class Setup:
     drawn: bool
     steps: int = 0
     finished: bool = False
+    settled: bool = True
     remarks: tuple[str, ...] = ()
 
 
@@ -156,6 +161,7 @@ def _begin(
     moves = choose_moves(problem, options)
     nwalkers = _nwalkers(problem, options, moves)
     plan = _plan(size, nwalkers, options)
+    _check_rules(options, plan)
     seed = options["seed"] if options["seed"] is not None else draw_seed()
     header = Header(
         problem=problem.name,
@@ -164,14 +170,15 @@ def _begin(
         settings=problem.settings() | {"moves": describe_moves(moves)},
         seed=seed,
         nwalkers=nwalkers,
-        burnin=plan.burnin,
+        burnin=next_check(2 * FIRST) if plan.settling else plan.burnin,
         thin_by=plan.thin_by,
         steps=plan.steps,
         config=_config(options, moves, seed=seed, nwalkers=nwalkers, nensembles=plan.nensembles),
         blobs_dtype=problem.returns.dtype if problem.returns.has_blobs else None,
         blobs_shape=problem.returns.shape,
     )
-    return Setup(plan, header, options, hosts, seconds, options["seed"] is None)
+    drawn = options["seed"] is None
+    return Setup(plan, header, options, hosts, seconds, drawn, settled=not plan.settling)
 
 
 def _go_on(
@@ -187,6 +194,7 @@ def _go_on(
     moves = choose_moves(problem, options)
     resume.check_problem(problem.settings() | {"moves": describe_moves(moves)}, reader)
     plan = _plan(control.size, reader.header.nwalkers, options)
+    _check_rules(options, plan)
     resume.check_target(plan.steps, reader)
     remarks = []
     saved = reader.saved(0)
@@ -195,7 +203,13 @@ def _go_on(
     now = float(problem.evaluate(theta[None], where=control.where).log_prob[0])
     if (remark := resume.check_value(now, before, problem.describe(theta), reader)) is not None:
         remarks.append(remark)
-    header = replace(reader.header, steps=plan.steps, config=_config(options, moves))
+    burnin, settled = _settled(plan, reader)
+    header = replace(
+        reader.header, steps=plan.steps, burnin=burnin, config=_config(options, moves)
+    )
+    finished = reader.status == "finished" and plan.steps == reader.header.steps
+    if settled and not finished and _enough(Rules.of(options), reader):
+        finished, header = True, replace(header, steps=reader.header.steps)
     return Setup(
         plan,
         header,
@@ -204,9 +218,38 @@ def _go_on(
         seconds,
         drawn=False,
         steps=int(reader.steps.sum()),
-        finished=reader.status == "finished" and plan.steps == reader.header.steps,
+        finished=finished,
+        settled=settled,
         remarks=tuple(remarks),
     )
+
+
+def _check_rules(options: Mapping[str, Any], plan: Plan) -> None:
+    if options["until_rhat"] is not None and plan.nensembles == 1:
+        raise UsageError(
+            f"until_rhat is {options['until_rhat']}, and there is one ensemble: R-hat compares "
+            "ensembles; use --nensembles 2 or more, or --until-ess alone"
+        )
+
+
+def _settled(plan: Plan, reader: Reader) -> tuple[int, bool]:
+    """Return the header's burnin, and whether it is that of the run."""
+    burnin, done = reader.header.burnin, reader.steps
+    if not plan.settling or done.max() > burnin:
+        return burnin, True
+    most = int(done.max())
+    if most in CHECKS and done.min() == most:
+        survey = Survey(reader, done.tolist(), "burnin", start=most // 2)
+        if unsettled(survey) is None or most >= MOST_BURNIN:
+            return most, True
+    return (burnin if most < burnin else next_check(2 * burnin)), False
+
+
+def _enough(rules: Rules, reader: Reader) -> bool:
+    """Tell whether the run ends with the rows there are, because its stop rule is met."""
+    rows = reader.rows
+    at_check = rows.min() == rows.max() and int(rows.max()) in CHECKS
+    return rules.given and at_check and rules.lacks(Survey(reader)) is None
 
 
 def choose_moves(problem: Problem, options: Mapping[str, Any]) -> Moves:

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from .disk import Disk, check_output, part_path, sync
 from .errors import StoreError
-from .layout import PHASES, STATUSES, Header, group_name, lay_out
+from .layout import PHASES, STATUSES, TIMING, Header, group_name, lay_out, shown
 from .reader import Reader, open_to_read, reason
 from .record import Block, Record
 
@@ -68,6 +68,7 @@ class Store:
         self.created = self.stale = False
         self._allowed = allowed
         self._memory: h5py.File | None = None
+        self._made = 0  # files in memory
         self._disk: Disk | None = None  # of the file that is open
         self._record = Record(header)
         self._stale: set[int] = set()  # ensembles whose attributes lag behind the record
@@ -83,17 +84,12 @@ class Store:
             If it cannot be written.
 
         """
-        if self.path is None:
-            self._memory = h5py.File(f"memory-{id(self)}", "w", driver="core", backing_store=False)
-            lay_out(self._memory, self.header)
-            if blocks:
-                self._write(self._memory, blocks, status)
-        else:
+        if self.path is not None:
             check_output(self.path, self.overwrite)
-            with self._replacing() as file:
-                lay_out(file, self.header)
-                if blocks:
-                    self._write(file, blocks, status)
+        with self._replacing() as file:
+            lay_out(file, self.header)
+            if blocks:
+                self._write(file, blocks, status)
         self.created = True
 
     # ---- a file that is there
@@ -101,8 +97,9 @@ class Store:
     def reopen(self, reader: Reader) -> None:
         """Go on with a file where its newest record ends.
 
-        Where the header has other steps than the file, or a writer was killed while it changed
-        the status, the file is written anew and put in place of the old one; rows stay.
+        Where another burn-in, other steps or stop rules are asked for than in the file, or a
+        writer was killed while it changed the status, the file is written anew and put in place
+        of the old one; rows stay.
 
         Raises
         ------
@@ -113,7 +110,7 @@ class Store:
         self._record.data[...] = reader.record
         with _telling(self.path), self._look() as file:
             whole = _shown_status(file) is not None
-        if self.header.steps != reader.header.steps:
+        if self.header.asked != reader.header.asked:
             self._record.mark("running")  # there is more to do now
             self._lay_out_anew(reader)
         elif not whole:
@@ -122,8 +119,7 @@ class Store:
         with _telling(self.path), self._look() as file:
             ensembles = range(len(self.header.steps))
             self._stale = {e for e in ensembles if not self._is_shown(file, e)}
-            status = STATUSES[int(self._record.data["status"])]
-            self.stale = bool(self._stale) or _shown_status(file) != status
+            self.stale = bool(self._stale) or _shown_status(file) != shown(self.status)
 
     def commit(self, blocks: Sequence[Block], status: str = "running") -> None:
         """Write blocks and the state after them, as one step.
@@ -138,6 +134,51 @@ class Store:
         with _telling(self.path, SAFE), self._open() as file:
             self._check_ours(file)
             self._write(file, blocks, status)
+
+    @property
+    def steps(self) -> Array:
+        """Committed steps of each ensemble, burn-in included."""
+        return np.asarray(self._record.data["ensembles"]["steps"], dtype=int)
+
+    @property
+    def status(self) -> str:
+        """The committed status."""
+        return STATUSES[int(self._record.data["status"])]
+
+    @property
+    def rows(self) -> Array:
+        """Committed kept rows of each ensemble."""
+        return np.asarray(self._record.rows()[1])
+
+    def arrange(self, header: Header, status: str = "running") -> None:
+        """Lay the file out anew, for another burn-in or other steps; committed rows stay.
+
+        Raises
+        ------
+        StoreError
+            If the file cannot be written; the old one is whole then.
+
+        """
+        self._allowed()
+        reader = self.read()
+        data, self.header = self._record.data, header
+        self._record = Record(header)
+        self._record.data[...] = data
+        self._record.seal(status)
+        self._lay_out_anew(reader)
+
+    def time(self, ranks: Sequence[tuple[Any, ...]]) -> None:
+        """Add to how the ranks spent their time: rows of `layout.TIMING` by rank."""
+        with _telling(self.path, SAFE), self._open() as file:
+            self._add_times(file, np.array(ranks, TIMING))
+
+    def _add_times(self, file: h5py.File, ranks: Array) -> None:
+        timings = file.attrs["timings"]
+        for one, more in zip(timings, ranks, strict=False):
+            one["host"] = more["host"]
+            for name in ("wall", "log_prob", "waiting", "writing", "evaluations"):
+                one[name] += more[name]
+        file.attrs.modify("timings", timings)
 
     def read(self) -> Reader:
         """Return a reader of what was committed."""
@@ -179,7 +220,12 @@ class Store:
     @contextlib.contextmanager
     def _replacing(self) -> Iterator[h5py.File]:
         """Give a new file that takes the place of the old one when it is whole and on the disk."""
-        assert self.path is not None
+        if self.path is None:
+            self._made += 1
+            name = f"memory-{id(self)}-{self._made}"
+            yield (memory := h5py.File(name, "w", driver="core", backing_store=False))
+            self._memory = memory
+            return
         path = self.path.resolve()  # a link stays one
         part = part_path(path)
         try:
@@ -227,10 +273,11 @@ class Store:
                         for start in range(0, rows[i, e], step := self._rows_at_once()):
                             at = slice(start, min(start + step, rows[i, e]))
                             group[name][at] = reader.values(name, e, at, phase)
+            self._add_times(file, reader.timings())
             self._write_record(file)
             for e in range(len(self.header.steps)):
                 self._show(file, e)
-            file.attrs.modify("status", STATUSES[int(self._record.data["status"])])
+            file.attrs.modify("status", shown(self.status))
 
     def _rows_at_once(self) -> int:
         return max(1, _COPY_BYTES // self.header.row_bytes)
@@ -248,8 +295,8 @@ class Store:
         for e in self._stale:
             self._show(file, e)
         self._stale = set()
-        if _shown_status(file) != status:
-            file.attrs.modify("status", status)
+        if _shown_status(file) != shown(status):
+            file.attrs.modify("status", shown(status))
 
     def _write_record(self, file: h5py.File) -> None:
         file["state"][self._record.slot] = self._record.data

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .diagnostics import QUANTILES, autocorrelation_time, moments, quantiles
+from .diagnostics import QUANTILES
+from .survey import Survey
 
 Array = npt.NDArray[np.float64]
-LONG = 50  # autocorrelation times: emcee's own measure of a chain long enough to tell tau
+_WIDTH = 80
+_HEADS = ("mean", "sd", *(f"{100 * q:.0f}%" for q in QUANTILES), "tau", "ess", "r_hat", "mcse")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One parameter. ``tau`` is in steps (thinned or not), NaN where it cannot be estimated."""
+    """One parameter. ``tau`` is in steps, thinned out ones included; NaN: cannot be told.
+
+    ``ess_bulk`` and ``ess_tail`` are effective numbers of draws, ``mcse`` the Monte Carlo standard
+    error of the mean, sd / sqrt(ess_bulk); ``r_hat`` is NaN with one ensemble.
+    """
 
     name: str
     mean: float
@@ -27,20 +32,63 @@ class Row:
     q50: float
     q84: float
     tau: float
+    ess_bulk: float
+    ess_tail: float
+    r_hat: float
+    mcse: float
+
+    @property
+    def ess(self) -> float:
+        """The lesser of both effective numbers of draws; NaN if one cannot be told."""
+        return self.ess_bulk if math.isnan(self.ess_bulk) else min(self.ess_tail, self.ess_bulk)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean, sd, quantiles and tau per parameter, and the acceptance fraction.
+    """Figures of all parameters, and what there is to know of walkers and ensembles.
 
-    ``steps`` are those of the shortest ensemble, thinned out ones included.
+    Attributes
+    ----------
+    rows : tuple of Row
+    acceptance : ndarray (ensemble, walker)
+        Accepted share of the kept steps.
+    ndraws : int
+        Kept steps times walkers, over all ensembles.
+    nsteps : int
+        Kept steps over all ensembles; ``kept`` of the shortest, and ``steps`` of it with those
+        that were thinned out.
+    low : ndarray (ensemble, walker)
+        Draws with a log_prob too low to be the posterior's: walkers that had not arrived.
+    shift : float
+        How far such draws move a mean, in standard errors, and ``shifted``, of which parameter.
+    stuck : ndarray (ensemble, walker)
+        Walkers that never moved.
+    every : int
+        Quantiles, tau, ESS and R-hat come from every so many-th walker.
+
     """
 
     rows: tuple[Row, ...]
-    acceptance_fraction: float
-    nensembles: int
+    acceptance: Array
     ndraws: int
+    nsteps: int
+    kept: int
     steps: int
+    low: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((1, 1), dtype=np.int64))
+    shift: float = 0.0
+    shifted: str = ""
+    stuck: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros((1, 1), dtype=bool))
+    every: int = 1
+
+    @property
+    def nensembles(self) -> int:
+        """Number of ensembles."""
+        return len(self.acceptance)
+
+    @property
+    def acceptance_fraction(self) -> float:
+        """Accepted share over all ensembles and walkers, by their steps."""
+        return float(np.mean(self.acceptance))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain Python values, with None for what cannot be told."""
@@ -51,67 +99,129 @@ class Summary:
         return {
             "parameters": rows,
             "acceptance_fraction": _finite(self.acceptance_fraction),
+            "acceptance_per_ensemble": [_finite(a) for a in self.acceptance.mean(axis=1)],
             "nensembles": self.nensembles,
             "ndraws": self.ndraws,
+            "straggling_walkers": _pairs(self.low > 0),
+            "stuck_walkers": _pairs(self.stuck),
         }
-
-    def remark(self) -> str | None:
-        """Return a warning if the ensembles are too short for tau to be trusted."""
-        tau = max((r.tau for r in self.rows if math.isfinite(r.tau)), default=math.nan)
-        if self.steps >= LONG * tau:
-            return None
-        if math.isnan(tau):
-            return "tau cannot be estimated: too few steps, or walkers that never moved"
-        return (
-            f"ensembles of {self.steps} steps are short: {self.steps / tau:.0f} tau, and tau is "
-            f"estimated too low\nbelow {LONG} tau. Raise --nsteps, or use fewer ensembles."
-        )
 
     def __str__(self) -> str:
         """Return a table of at most 80 columns."""
-        width = min(16, max(9, *(len(r.name) for r in self.rows)))
-        heads = ("mean", "sd", *(f"{100 * q:.0f}%" for q in QUANTILES))
-        lines = [f"{'':<{width}}" + "".join(f"{h:>11}" for h in heads) + f"{'tau':>8}"]
-        for r in self.rows:
-            digits = _digits(r.sd)
-            cells = "".join(_cell(v, digits) for v in (r.mean, r.sd, r.q16, r.q50, r.q84))
-            tau = f"{r.tau:8.1f}" if math.isfinite(r.tau) else f"{'-':>8}"
-            name = r.name if len(r.name) <= width else r.name[: width - 1] + "…"
-            lines.append(f"{name:<{width}}{cells}{tau}")
+        table = [_cells(row) for row in self.rows]
+        heads = list(_HEADS)
+        if self.nensembles == 1:  # there is no R-hat
+            table = [cells[:7] + cells[8:] for cells in table]
+            heads.remove("r_hat")
+        widths = [
+            max(len(h), *(len(c) for c in column))
+            for h, *column in zip(heads, *table, strict=True)
+        ]
+        name = max(4, *(len(row.name) for row in self.rows))
+        gap = 2 if sum(widths) + 2 * len(widths) + min(name, 12) <= _WIDTH else 1
+        name = max(4, min(name, _WIDTH - sum(widths) - gap * len(widths)))
+        lines = [_line("", heads, name, widths, gap)]
+        lines += [
+            _line(r.name, c, name, widths, gap) for r, c in zip(self.rows, table, strict=True)
+        ]
         return "\n".join(lines)
 
 
-def summarize(
-    chains: Iterable[tuple[str, list[Array]]],
-    thin_by: int,
-    acceptance_fraction: float,
-    nensembles: int,
-    ndraws: int,
-    steps: int,
-) -> Summary:
-    """Return the Summary of draws, one parameter after another.
+def summarize(survey: Survey, acceptance: Array) -> Summary:
+    """Return the Summary of what a Survey reads.
 
     Parameters
     ----------
-    chains : iterable of (name, list of ndarray (step, walker))
-        The list has one array per ensemble.
-    thin_by : int
-        Steps per row.
-    acceptance_fraction, nensembles, ndraws, steps
-        For the Summary.
+    survey : Survey
+        Of one draw at least.
+    acceptance : ndarray (ensemble, walker)
+        Accepted share of the kept steps.
 
     """
+    thin_by = survey.header.thin_by
+    moments = survey.moments
     rows = []
-    for name, parts in chains:
-        mean, sd = moments(parts)
-        tau = autocorrelation_time([p for p in parts if len(p)]) * thin_by
-        q16, q50, q84 = quantiles(parts)
-        rows.append(Row(name, mean, sd, q16, q50, q84, tau))
-    return Summary(tuple(rows), acceptance_fraction, nensembles, ndraws, steps)
+    for i, name in enumerate(survey.header.names):
+        q16, q50, q84 = survey.quantiles(i)
+        bulk = survey.ess_bulk(i)
+        sd = float(moments.sd[i])
+        rows.append(
+            Row(
+                name=name,
+                mean=float(moments.mean[i]),
+                sd=sd,
+                q16=q16,
+                q50=q50,
+                q84=q84,
+                tau=survey.time(i) * thin_by,
+                ess_bulk=bulk,
+                ess_tail=survey.ess_tail(i),
+                r_hat=survey.r_hat(i),
+                mcse=sd / math.sqrt(bulk) if bulk > 0 else math.nan,
+            )
+        )
+    shift, shifted = straggling_shift(survey)
+    kept = min(survey.rows)
+    return Summary(
+        tuple(rows),
+        acceptance,
+        survey.ndraws,
+        sum(survey.rows),
+        kept,
+        kept * thin_by,
+        moments.low,
+        shift,
+        shifted,
+        survey.stuck,
+        survey.every,
+    )
+
+
+def straggling_shift(survey: Survey) -> tuple[float, str]:
+    """Return how far the stragglers' draws move a mean, and of which parameter.
+
+    In standard errors of the mean without them: sd / sqrt(draws / tau).
+    """
+    moments = survey.moments
+    if not moments.low.any():
+        return 0.0, ""
+    times = np.array([survey.time(i) for i in range(survey.ndim)])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shift = np.abs(moments.mean - moments.core_mean) / (
+            moments.core_sd * np.sqrt(times / survey.ndraws)
+        )
+    worst = int(np.argmax(np.nan_to_num(shift, nan=math.inf)))
+    return float(np.nan_to_num(shift[worst], nan=math.inf)), survey.header.names[worst]
+
+
+def _pairs(which: npt.NDArray[Any]) -> list[list[int]]:
+    return [[int(e), int(w)] for e, w in np.argwhere(which)]
 
 
 def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    return float(value) if math.isfinite(value) else None
+
+
+def _cells(row: Row) -> list[str]:
+    digits = _digits(row.sd)
+    cells = [_number(v, digits) for v in (row.mean, row.sd, row.q16, row.q50, row.q84)]
+    cells.append(f"{row.tau:.3g}" if row.tau < 1000 else _count(row.tau))
+    cells.append(_count(row.ess))
+    cells.append(f"{row.r_hat:.3f}" if math.isfinite(row.r_hat) else "-")
+    return [*cells, f"{row.mcse:.2g}" if math.isfinite(row.mcse) else "-"]
+
+
+def _line(name: str, cells: list[str], width: int, widths: list[int], gap: int) -> str:
+    name = name if len(name) <= width else name[: width - 1] + "…"
+    return f"{name:<{width}}" + "".join(
+        f"{c:>{w + gap}}" for c, w in zip(cells, widths, strict=True)
+    )
+
+
+def _count(value: float) -> str:
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.0f}" if value < 1e6 else f"{value:.2g}"
 
 
 def _digits(sd: float) -> int | None:
@@ -122,7 +232,7 @@ def _digits(sd: float) -> int | None:
     return max(0, digits) if digits <= 6 else None
 
 
-def _cell(value: float, digits: int | None) -> str:
-    if digits is None or abs(value) >= 10 ** (9 - digits):
-        return f"{value:11.3e}"
-    return f"{value:11.{digits}f}"
+def _number(value: float, digits: int | None) -> str:
+    if digits is None or abs(value) >= 10 ** (8 - digits):
+        return f"{value:.2e}"
+    return f"{value:.{digits}f}"

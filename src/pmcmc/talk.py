@@ -43,6 +43,8 @@ class Talk:
         self._began = self._said = time.monotonic()
         self._gap = _FIRST_LINE
         self._bar: Any = None
+        self._guess = self._ensembles = 0
+        self.lack: str | None = None  # what a check found missing
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -62,8 +64,9 @@ class Talk:
     def intend(self, problem: Problem, setup: Setup) -> None:
         """Say what the run will do."""
         plan, header, options = setup.plan, setup.header, setup.options
-        per_ensemble = [header.burnin + n * plan.thin_by for n in plan.steps]
-        self._total = sum(per_ensemble)
+        burnin = header.burnin if setup.settled else plan.burnin
+        self._total = sum(burnin + n * plan.thin_by for n in plan.steps)
+        self._guess, self._ensembles = burnin, plan.nensembles
         self._before = setup.steps
         self._began = self._said = time.monotonic()
         hosts = "1 host" if setup.hosts == 1 else f"{setup.hosts} hosts"
@@ -88,6 +91,14 @@ class Talk:
         if options["dry_run"]:
             self.say("\n" + plan.table() + "\n\nDry run: nothing was sampled or written.")
 
+    def settle(self, burnin: int) -> None:
+        """Take in how long burn-in was."""
+        self._total += (burnin - self._guess) * self._ensembles
+        self.lack = None
+        if self._bar is not None:
+            self._bar.total = self._total
+        self.say(f"  {'burn-in':<10} settled after {burnin} steps per ensemble")
+
     def progress(self, source: int, steps: int, accepted: float, counted: int) -> None:
         """Take in what one team has done; show the whole now and then."""
         self._parts[source] = (steps, accepted, counted)
@@ -97,6 +108,8 @@ class Talk:
         accepted = sum(p[1] for p in self._parts.values())
         counted = sum(p[2] for p in self._parts.values())
         acceptance = f"acceptance {accepted / counted:.2f}" if counted else ""
+        if self.lack is not None:
+            acceptance += f"; {self.lack}"
         if self._terminal:
             if self._bar is None:
                 self._bar = tqdm(total=self._total, initial=self._before, unit="step", leave=False)

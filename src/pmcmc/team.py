@@ -17,6 +17,7 @@ import greenlet
 import numpy as np
 import numpy.typing as npt
 
+from .clock import Clock
 from .comm import Patience, any_thread, wait_for
 from .control import Control
 from .dispatch import Dispatcher, Helper
@@ -57,6 +58,8 @@ class Team:
         Every rank has it: only coordinates and results travel. Probed.
     control : Control
         Takes a failure on any rank to all.
+    clock : Clock
+        Takes in the time in log_prob.
     schedule : {"auto", "static", "demand"}
         How rows are shared; see `schedule`.
     seconds : float
@@ -73,12 +76,14 @@ class Team:
         comm: Any,
         problem: Problem,
         control: Control,
+        clock: Clock,
         schedule: str = "auto",
         seconds: float = 0.0,
         several: bool = False,
         rows: int = 16,
     ) -> None:
         self.comm, self.problem, self.control = comm, problem, control
+        self.clock = clock
         self.size = comm.Get_size()
         self.dispatcher = Dispatcher(comm)
         if problem.vectorized:
@@ -201,6 +206,8 @@ class Team:
         evaluated = self.problem.evaluate(rows, None if self._quick else tick, self.control.where)
         spent = time.perf_counter() - began
         self._quick = spent < _QUICK
+        self.clock.log_prob += spent
+        self.clock.evaluations += len(rows)
         return evaluated
 
 

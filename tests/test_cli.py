@@ -56,7 +56,8 @@ def refused(done, *expected, status=2):
         ("nothing.py", ["no model file nothing.py"]),
         ("no_such_module", ["no_such_module", ".py file", "line"]),
         ("--config none.toml", ["none.toml", "No such file"]),
-        ("model.py --until-ess 100", ["no option --until-ess"]),
+        ("model.py --until-ess much", ["until_ess: expected an effective number", "'much'"]),
+        ("model.py --until-rhat 1", ["until_rhat: expected an R-hat above 1", "'1'"]),
     ],
 )
 def test_bad_usage_is_refused_with_status_2(pmcmc_run, args, expected):

@@ -120,6 +120,17 @@ def test_a_stop_takes_one_evaluation_and_a_second(start, tmp_path, to, mode):
     assert_stopped(job, "SIGTERM", tmp_path, within=3 + 1)
 
 
+@pytest.mark.parametrize("mode", ["static", "demand"])
+def test_a_rank_that_leaves_early_is_not_forgotten(start, tmp_path, mode):
+    uneven = MODEL.replace(
+        "time.sleep(sleep)", "time.sleep(2 if calls > 36 and rank > '1' else sleep)"
+    )
+    job = start(3, mode, text=uneven).begun()
+    time.sleep(1.0)
+    job.signal(TERM, 1)  # it is at the end while rank 2 still evaluates
+    assert_stopped(job, "SIGTERM", tmp_path, within=2 + 1)
+
+
 @pytest.mark.slow
 def test_stopped_again_and_again_it_comes_to_the_same_end(launch, tmp_path, undisturbed):
     (tmp_path / "model.py").write_text(MODEL)

@@ -45,6 +45,7 @@ class Control:
         self.rounds = 0  # gathers that rank 0 has called for
         # leave(rounds, deadline) ends what is under way, or tells that it could not
         self.leave: Callable[[int, float], bool] = lambda rounds, deadline: True
+        self._values: dict[int, Any] = {}  # for the next exchange; other ranks may be there first
         self._sent: list[Any] = []
         self._shouted: list[Any] = []
         self._next_look = 0.0
@@ -88,6 +89,8 @@ class Control:
             raise Announced(*value)
         if kind == "fail":
             raise PeerFailed(value)
+        if kind == "value":
+            self._values[source] = value
         return source, kind, value
 
     def due(self) -> bool:
@@ -114,15 +117,15 @@ class Control:
 
             wait_for(answered)
             return answer[0]
-        values = {0: value}
+        self._values[0] = value
 
         def complete() -> bool:
-            while (message := self.receive()) is not None:
-                if message[1] == "value":  # not a late word of the work before
-                    values[message[0]] = message[2]
-            return bool(len(values) == self.size)
+            while self.receive() is not None:
+                pass  # a value was put aside; else it is a late word of the work before
+            return bool(len(self._values) == self.size)
 
         wait_for(complete)
+        values, self._values = self._values, {}
         result = decide([values[rank] for rank in range(self.size)])
         self.announce("answer", result)
         return result

@@ -18,9 +18,9 @@ from . import diagnostics
 from .reader import Reader
 
 Array = npt.NDArray[np.float64]
-MOST = 2**21  # values of one parameter
-_AT_ONCE = 2**25  # values held: 256 MB
-_BLOCK = 2**21  # values read at once
+MOST = 2**20  # values of one parameter
+_AT_ONCE = 2**23  # values held: 64 MB
+_BLOCK = 2**20  # values read at once
 
 
 @dataclass(frozen=True)

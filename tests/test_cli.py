@@ -195,7 +195,7 @@ def test_progress_lines_in_a_log(pmcmc_run, model):
     done = pmcmc_run("slow.py", "--nsteps", 800, "--burnin", 10, ranks=2)
     assert done.returncode == 0
     assert "steps/s" in done.stdout
-    assert "left, acceptance 0." in done.stdout
+    assert "left; acceptance 0." in done.stdout
     done = pmcmc_run("model.py", "--nsteps", "20", "--no-progress")
     assert "steps/s" not in done.stdout
 

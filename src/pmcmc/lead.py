@@ -13,11 +13,14 @@ from .deadline import Deadline
 from .errors import ControlFlow
 from .output import Output
 from .record import Block
-from .rules import MOST_BURNIN, Rules, next_check, unsettled
+from .rules import FIRST, MOST_BURNIN, Lack, Rules, next_check, standing, unsettled
 from .setup import Setup
 from .store import Store
 from .survey import Survey
 from .talk import Talk
+
+_FIRST_FIGURES = 20.0  # seconds; and they come again when they have cost 1% of the time since
+_SPARE = 100
 
 
 class _Postponed(ControlFlow):
@@ -65,6 +68,7 @@ class Lead:
         self._calling = self._final = False
         self._called = time.monotonic()
         self._slowest = 0.0  # seconds from a call to the disk
+        self._next_figures = self._called + _FIRST_FIGURES
         self._rules = Rules.of(setup.options)
         self.stopping = ""
         self.outcome: tuple[str, str] | None = None
@@ -184,6 +188,8 @@ class Lead:
             self._end(status)
         elif self.limit is not None and (self.store.steps == self.limit).all():
             self._check()
+        if self.outcome is None:
+            self._show_figures()
 
     def _end(self, status: str) -> None:
         self.outcome = (status, self.stopping if status == "stopped" else "")
@@ -198,7 +204,7 @@ class Lead:
                 self._check_burnin()
             else:
                 lack = self._rules.lacks(Survey(self.store.read()), self._tick)
-                self._talk.lack = lack
+                self._tell(lack)
                 if lack is None:
                     self._cut()
                     self._end("finished")
@@ -244,10 +250,40 @@ class Lead:
     def _final_status(self) -> str:
         if not self._rules.given:
             return "finished"
-        self._talk.lack = self._rules.lacks(Survey(self.store.read()))
-        return "finished" if self._talk.lack is None else "short"
+        lack = self._rules.lacks(Survey(self.store.read()))
+        self._tell(lack)
+        return "finished" if lack is None else "short"
+
+    def _tell(self, lack: Lack | None) -> None:
+        self._talk.lack = self._talk.goal = None
+        if lack is not None:
+            self._talk.lack = lack.text
+            header = self.store.header
+            kept = float(self.store.rows.sum()) * header.thin_by
+            if lack.share > 0:
+                self._talk.goal = header.burnin * len(header.steps) + kept / lack.share
+
+    def _show_figures(self) -> None:
+        """Work out the figures of the draws so far, if progress is shown and it is time."""
+        began = time.monotonic()
+        if not self._talk.wanted or began < self._next_figures or self.store.rows.min() < FIRST:
+            return
+        try:
+            self._talk.figures = standing(Survey(self.store.read()), self._tick)
+        except _Postponed:
+            return
+        now = time.monotonic()
+        self._next_figures = now + _SPARE * (now - began)
 
     def _tick(self) -> None:
+        """Take in messages within a long look at the draws.
+
+        Raises
+        ------
+        _Postponed
+            If the run stops.
+
+        """
         self.listen()
         if self.stopping:
             raise _Postponed

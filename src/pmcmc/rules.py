@@ -41,6 +41,14 @@ def next_check(steps: int) -> int:
     return next(c for c in checks() if c >= steps)
 
 
+@dataclass(frozen=True)
+class Lack:
+    """What draws lack, in words; ``share``: they are this part of what would do (NaN: unknown)."""
+
+    text: str
+    share: float = math.nan
+
+
 @dataclass
 class Rules:
     """The stop rules of a run: --until-ess and --until-rhat.
@@ -63,7 +71,7 @@ class Rules:
         """Whether there is a rule."""
         return self.until_ess is not None or self.until_rhat is not None
 
-    def lacks(self, survey: Survey, tick: Callable[[], None] = lambda: None) -> str | None:
+    def lacks(self, survey: Survey, tick: Callable[[], None] = lambda: None) -> Lack | None:
         """Return what the draws lack, None if nothing; ``tick`` is called between figures.
 
         It ends at the first figure that is short, the cheapest of the parameter that was last
@@ -75,38 +83,55 @@ class Rules:
         order = [first, *(i for i in range(survey.ndim) if i != first)]
         steps = min(survey.rows)
         if survey.stuck.any():
-            return "walkers that never moved"
+            return Lack("walkers that never moved")
         for figure in (self._length, self._bulk, self._tail, self._agreement):
             for i in order:
                 lack = figure(survey, i, steps, least, most)
                 if lack is not None:
                     self._worst = i
-                    return f"{lack} for {names[i]}"
+                    return Lack(f"{lack.text} for {names[i]}", lack.share)
                 tick()
         shift, name = straggling_shift(survey)
-        return None if shift <= SHIFT else f"stragglers that move the mean of {name}"
+        return None if shift <= SHIFT else Lack(f"stragglers that move the mean of {name}")
 
-    def _length(self, survey: Survey, i: int, steps: int, *_: float) -> str | None:
+    def _length(self, survey: Survey, i: int, steps: int, *_: float) -> Lack | None:
         time = survey.time(i)
         if math.isnan(time):
-            return "no tau"
-        return None if steps >= LONG * time else f"{steps / time:.0f} of {LONG} tau"
+            return Lack("no tau")
+        share = steps / (LONG * time)
+        return None if share >= 1 else Lack(f"{steps / time:.0f} of {LONG} tau", share)
 
-    def _bulk(self, survey: Survey, i: int, _: int, least: float, most: float) -> str | None:
+    def _bulk(self, survey: Survey, i: int, _: int, least: float, most: float) -> Lack | None:
         ess = survey.ess_bulk(i)
-        return None if ess >= least else f"ESS {ess:.0f} of {least:g}"
+        return None if ess >= least else Lack(f"ESS {ess:.0f} of {least:g}", ess / least)
 
-    def _tail(self, survey: Survey, i: int, _: int, least: float, most: float) -> str | None:
+    def _tail(self, survey: Survey, i: int, _: int, least: float, most: float) -> Lack | None:
         if not least:
             return None
         ess = survey.ess_tail(i)
-        return None if ess >= least else f"ESS {np.nan_to_num(ess):.0f} of {least:g} in the tails"
+        text = f"ESS {np.nan_to_num(ess):.0f} of {least:g} in the tails"
+        return None if ess >= least else Lack(text, ess / least)
 
-    def _agreement(self, survey: Survey, i: int, _: int, least: float, most: float) -> str | None:
+    def _agreement(self, survey: Survey, i: int, _: int, least: float, most: float) -> Lack | None:
         if survey.nensembles == 1:
             return None
         r_hat = survey.r_hat(i)
-        return None if r_hat <= most else f"R-hat {r_hat:.3f}, above {most:g},"
+        return None if r_hat <= most else Lack(f"R-hat {r_hat:.3f}, above {most:g},")
+
+
+def standing(survey: Survey, tick: Callable[[], None] = lambda: None) -> str:
+    """Return the worst figures of all parameters, in words; ``tick`` is called between them."""
+    least, longest, apart = math.inf, 0.0, 0.0
+    for i in range(survey.ndim):
+        least = min(least, survey.ess_bulk(i))
+        longest = max(longest, survey.time(i) * survey.header.thin_by)
+        tick()
+        apart = max(apart, survey.r_hat(i))
+        tick()
+    if not (math.isfinite(least) and longest > 0):
+        return ""
+    agree = f", R-hat {apart:.3f}" if apart > 0 else ""
+    return f"ESS {least:.0f}{agree}, tau {longest:.3g}"
 
 
 def unsettled(survey: Survey, tick: Callable[[], None] = lambda: None) -> str | None:

@@ -30,12 +30,17 @@ class Talk:
     rank : int
         Only rank 0 talks.
 
+    Attributes
+    ----------
+    wanted : bool
+        Whether progress is shown.
+
     """
 
     def __init__(self, on: bool, progress: bool | None, rank: int = 0) -> None:
         self._first = rank == 0
         self.on = on and self._first
-        self._wanted = progress is not False and rank == 0
+        self.wanted = progress is not False and rank == 0
         self._terminal = sys.stderr.isatty()
         self._remarks: list[str] = []
         self._total = self._before = 0  # steps, and those of them that a resumed file has
@@ -44,7 +49,9 @@ class Talk:
         self._gap = _FIRST_LINE
         self._bar: Any = None
         self._guess = self._ensembles = 0
-        self.lack: str | None = None  # what a check found missing
+        self.figures = ""  # of the draws so far, and what they lack, as a check found
+        self.lack: str | None = None
+        self.goal: float | None = None  # the steps that may do
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -102,31 +109,30 @@ class Talk:
     def progress(self, source: int, steps: int, accepted: float, counted: int) -> None:
         """Take in what one team has done; show the whole now and then."""
         self._parts[source] = (steps, accepted, counted)
-        if not self._wanted:
+        if not self.wanted:
             return
         done = sum(p[0] for p in self._parts.values())
         accepted = sum(p[1] for p in self._parts.values())
         counted = sum(p[2] for p in self._parts.values())
-        acceptance = f"acceptance {accepted / counted:.2f}" if counted else ""
-        if self.lack is not None:
-            acceptance += f"; {self.lack}"
+        state = [f"acceptance {accepted / counted:.2f}"] if counted else []
+        state += [text for text in (self.figures, self.lack) if text]
+        rate = max(done - self._before, 1) / (time.monotonic() - self._began)
+        left = time_text((self._total - done) / rate) + " left"
+        if self.goal is not None and done < self.goal < self._total:
+            left = f"about {time_text((self.goal - done) / rate)} to the target"
         if self._terminal:
+            state += [left] if self.goal is not None else []
             if self._bar is None:
                 self._bar = tqdm(total=self._total, initial=self._before, unit="step", leave=False)
-            self._bar.set_postfix_str(acceptance, refresh=False)
+            self._bar.set_postfix_str("; ".join(state), refresh=False)
             self._bar.update(done - self._bar.n)
             return
         now = time.monotonic()
         if now - self._said < self._gap or done >= self._total or not done:
             return
         self._said, self._gap = now, min(_MOST, self._gap * 1.5)
-        rate = max(done - self._before, 1) / (now - self._began)
-        left = (self._total - done) / rate
-        print(
-            f"{done}/{self._total} steps ({100 * done / self._total:.0f}%), {rate:.3g} steps/s, "
-            f"{time_text(left)} left, {acceptance}",
-            flush=True,
-        )
+        so_far = f"{done}/{self._total} steps ({100 * done / self._total:.0f}%)"
+        print("; ".join([f"{so_far}, {rate:.3g} steps/s", left, *state]), flush=True)
 
     def stop(self) -> None:
         """Take the bar away."""

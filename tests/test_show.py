@@ -1,12 +1,15 @@
 """Plots, the report and exports: each opened by the program it is for."""
 
 import csv
+import os
 import re
+import signal
 
 import numpy as np
 import pytest
 
 import pmcmc
+from jobs import Job
 from pmcmc import plots
 from pmcmc.errors import StoreError, UsageError
 from pmcmc.export import export
@@ -258,3 +261,41 @@ def test_one_ensemble_has_no_r_hat_and_says_so(launch, tmp_path):
     done = launch(0, "-m", "pmcmc", "summary", "one.h5", cwd=tmp_path)
     assert done.returncode == 0
     assert "one ensemble has no R-hat" in done.stdout
+
+
+SLOW = """
+import time
+parameters, initial = ["a", "b"], [0.0, 0.0]
+def log_prob(theta):
+    time.sleep(1e-3)
+    return -0.5 * float(theta @ theta)
+"""
+
+
+@pytest.mark.slow
+def test_a_running_a_stopped_and_a_killed_job(launch, model, tmp_path):
+    args = [model(SLOW), "--nsteps", "40000", "--checkpoint", "0.2", "--output", "x.h5"]
+
+    def has_draws():
+        return (tmp_path / "x.h5").exists() and sum(pmcmc.load(tmp_path / "x.h5").steps) > 20
+
+    def says():
+        done = [
+            launch(0, "-m", "pmcmc", *command.split(), cwd=tmp_path)
+            for command in ("summary x.h5", "report x.h5", "export x.h5 --format npz --overwrite")
+        ]
+        assert [d.returncode for d in done] == [0, 0, 0], done
+        assert "not enough" in done[0].stdout
+        return done[0].stdout.splitlines()[0].split(", ")[1]
+
+    with Job(launch, 2, *args, cwd=tmp_path) as job:
+        job.until(has_draws)
+        assert says() == "running"
+        job.signal(signal.SIGTERM)
+        assert job.end()[0] == 75
+    assert says() == "stopped"
+    with Job(launch, 2, *args, "--resume", cwd=tmp_path) as job:
+        steps = sum(pmcmc.load(tmp_path / "x.h5").steps)
+        job.until(lambda: sum(pmcmc.load(tmp_path / "x.h5").steps) > steps)
+        os.killpg(job.process.pid, signal.SIGKILL)
+    assert says() == "interrupted"

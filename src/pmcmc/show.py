@@ -19,13 +19,14 @@ def summary(path: Path, as_json: bool) -> int:
     result = load(path)
     found = result.summary()
     verdict = result.judge(found)
+    now, _ = _now(path, result)
     if as_json:
-        about = {"file": str(path), "status": result.status, **found.to_dict()}
+        about = {"file": str(path), "status": now, **found.to_dict()}
         print(json.dumps({**about, "enough": verdict.enough, "verdict": list(verdict.lines)}))
         return 0
     steps = sorted(set(result.steps))
     span = str(steps[0]) if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
-    print(f"{path}: {result.problem}, {result.status}, {found.ndraws} draws")
+    print(f"{path}: {result.problem}, {now}, {found.ndraws} draws")
     print(
         f"{result.nensembles} ensembles of {result.nwalkers} walkers, {span} steps each after "
         f"{result.burnin} of burn-in; acceptance {found.acceptance_fraction:.2f}\n"
@@ -78,10 +79,10 @@ def export(path: Path, form: str, output: Path | None, overwrite: bool) -> int:
 
 def status(path: Path, as_json: bool) -> int:
     """Print what is in a file; return the exit status that goes with it."""
-    writer = being_written(path)
     try:
         result = load(path)
     except StoreError as exc:
+        writer = being_written(path)
         if writer and not path.exists():
             return _status_of_none(path, writer, as_json)
         if as_json:
@@ -89,13 +90,7 @@ def status(path: Path, as_json: bool) -> int:
             print(json.dumps({**values, "reason": str(exc)}))
             return 1
         raise
-    if result.status == "finished":
-        writer = None
-    now = result.status
-    if writer:
-        now = "running"
-    elif now == "running":
-        now = "interrupted"
+    now, writer = _now(path, result)
     code = WRITING if writer else STOPPED
     if now == "finished":
         code = SHORT if result.short else 0
@@ -121,6 +116,16 @@ def status(path: Path, as_json: bool) -> int:
     elif code:
         print("to go on: the command that made it, with --resume, on any number of ranks")
     return code
+
+
+def _now(path: Path, result: Result) -> tuple[str, Writer | None]:
+    """Return what a file's run is, and who writes it now; one that nobody writes was killed."""
+    if result.status == "finished":
+        return "finished", None
+    writer = being_written(path)
+    if writer:
+        return "running", writer
+    return ("interrupted" if result.status == "running" else result.status), None
 
 
 def steps_done(result: Result) -> str:

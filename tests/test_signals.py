@@ -1,6 +1,7 @@
 """Signals and time limits end a job in order: status 75, a whole file, an exact resume."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -47,12 +48,12 @@ def start(launch, tmp_path):
 
 
 def assert_stopped(job, name, tmp_path, within=1.0):
-    """Check the end of a job that was sent a signal."""
+    """Check the end of a job that was sent a signal; ``name`` may be a pattern of several."""
     status, said, seconds = job.end()
     assert status == 75, said
     assert seconds < within + SLACK
     assert said.count("stopped by") == 1
-    assert f"stopped by {name} after" in said
+    assert re.search(f"stopped by ({name}) after", said), said
     assert "Traceback" not in said
     assert left_behind(tmp_path) == []
     return said
@@ -154,7 +155,8 @@ def test_what_comes_together_is_one_signal(launch, start, tmp_path, undisturbed)
     job = start(0).begun()
     for number in (INT, INT, TERM, USR1):
         job.signal(number)
-    assert_stopped(job, "SIGINT", tmp_path)
+    # of signals that wait for a process, the kernel gives each to any of its threads
+    assert_stopped(job, "SIGINT|SIGTERM|SIGUSR1", tmp_path)
     assert_resumable(launch, tmp_path, undisturbed)
 
 

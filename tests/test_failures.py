@@ -73,6 +73,7 @@ CASES = [
     if not (how == "nan" and stage in ("import", "start"))
     if not (stage == "start" and "pool" in mode and who == "last rank")  # rank 0 alone starts
     if stage == "mid-run" or "demand" not in mode
+    if not (stage == "import" and mode != "split")  # before there is a mode
 ]
 # the corners of the matrix run always, the rest with the slow tests
 CORNERS = {("mid-run", "last rank", "exception"), ("probe", "all ranks", "nan")}

@@ -215,6 +215,29 @@ def test_uneven_sleeping_cost_chooses_demand_and_changes_nothing(launch, tmp_pat
         assert_same_files(files[0], files[-1])
 
 
+# the helper thread gives way at each look at a batch, so that the root ends others meanwhile
+GIVES_WAY = """
+import sys, time
+from pmcmc.tasks import Batch
+done = Batch.done.fget
+def slow(self):
+    answer = done(self)
+    time.sleep(2e-4)
+    return answer
+Batch.done = property(slow)
+from pmcmc.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_a_batch_that_ends_between_two_looks_is_not_forgotten(launch, tmp_path, model):
+    (tmp_path / "script.py").write_text(GIVES_WAY)
+    args = f"run {model(FLOATS)} --seed 5 {ARGS['floats']} --mode pool --schedule demand"
+    command = ["script.py", *args.split(), "--output", "x.h5"]
+    assert launch(2, *command, cwd=tmp_path, timeout=60).returncode == 0
+    assert_same_as_plain(tmp_path / "x.h5", plain("floats"))
+
+
 def test_with_a_low_thread_level_the_root_only_dispatches_and_says_so(launch, tmp_path, model):
     args = f"-m pmcmc {model(FLOATS)} --seed 5 {ARGS['floats']} --mode pool --schedule"
     low = {"MPI4PY_RC_THREAD_LEVEL": "funneled"}

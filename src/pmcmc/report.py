@@ -150,6 +150,7 @@ def _times(result: Result) -> str:
     each = time_text(timings["log_prob"].sum() / max(evaluations, 1))
     heads = ("rank", "time", "log_prob", "waiting", "writing", "other", "evaluations", "")
     key = "".join(f'<i class="{kind}"></i>{name}' for kind, name in kinds)
+    key += " (of commits, with stop rules' checks)"
     return (
         f"<p>Of all ranks' time: {total}, the rest in emcee and messages; {evaluations} "
         f"evaluations of {each}. Jobs that were killed are not in it.{more}</p>"
@@ -163,9 +164,9 @@ def _settings(result: Result) -> list[tuple[str, str]]:
     facts = [
         ("ensembles", f"{result.nensembles} of {result.nwalkers} walkers"),
         ("steps", f"{span} kept of each, after {max(result.burnin_steps)} of burn-in"),
-        ("seed", str(result.seed)),
     ]
     told = {k: v for k, v in result.config.items() if v not in (None, False)}
+    told["seed"] = result.seed  # also where it was drawn
     return facts + [(k, v if isinstance(v, str) else json.dumps(v)) for k, v in told.items()]
 
 

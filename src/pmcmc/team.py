@@ -230,11 +230,14 @@ class _Driver:
                 self.running += 1
                 greenlet.greenlet(self._live).switch(ensemble)
         found = team.dispatcher.receive()
-        ready = [pair for pair in team._waiting if pair[0].done]
+        ready: list[tuple[Batch, Any]] = []
+        waiting: list[tuple[Batch, Any]] = []
+        for batch, suspended in team._waiting:  # asked once: the root ends others meanwhile
+            (ready if batch.done else waiting).append((batch, suspended))
         if ready:
-            team._waiting = [pair for pair in team._waiting if not pair[0].done]
-            for _, waiting in ready:
-                waiting.switch()
+            team._waiting = waiting
+            for _, suspended in ready:
+                suspended.switch()
             self.draining = self.draining or not team._choice().demand
         found = team.dispatcher.refill(team._choice().depth) or found
         team._tick()

@@ -21,7 +21,7 @@ from .setup import Setup
 from .signals import Watch
 from .team import Team
 
-BLOCK_BYTES = 32 * 2**20  # draws not yet written, over all ensembles, that call for a commit
+_MB = 2**20
 _PROGRESS_SECONDS = 0.5
 
 
@@ -92,7 +92,10 @@ class Session:
         self._stopping = False
         self._over = False  # all steps are taken, or the last one was left
         self._full = False
-        self._share = BLOCK_BYTES * len(self.team.ensembles) // plan.nensembles
+        # draws not yet written, over all ensembles, that call for a commit: where many ranks make
+        # many, commits should not come too often, nor rank 0's memory depend on how late they come
+        block = min(64 * _MB, max(8 * _MB, 2 * _MB * len(plan.teams)))
+        self._share = block * len(self.team.ensembles) // plan.nensembles
         self._last_progress = 0.0
 
     def work(self) -> tuple[str, str]:

@@ -26,6 +26,7 @@ _MOST_ROWS = 30  # of axes
 _MOST_POINTS = 50_000
 _WALKERS = 8  # of an ensemble, drawn as lines
 _LINES = 2000  # points of a line
+_FEW = 2**17  # values of a parameter, where figures are worked out again and again
 
 
 def figures(result: Result, names: Sequence[str] | None = None) -> Iterator[tuple[str, Any]]:
@@ -36,8 +37,8 @@ def figures(result: Result, names: Sequence[str] | None = None) -> Iterator[tupl
     result : Result
         With a draw at least.
     names : sequence of str, optional
-        The parameters to show (default: all). Corner shows the first 12 of them, trace and
-        autocorrelation the first 30.
+        The parameters to show (default: all). Corner shows the first 12 of them, the others the
+        first 30.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def figures(result: Result, names: Sequence[str] | None = None) -> Iterator[tupl
     yield "corner", corner(survey, shown[:_MOST_PARAMETERS])
     yield "trace", trace(result, survey, shown[:_MOST_ROWS])
     yield "autocorrelation", autocorrelation(result, survey, shown[:_MOST_ROWS])
-    yield "running", running(result, shown)
+    yield "running", running(result, shown[:_MOST_ROWS])
     yield "acceptance", acceptance(result)
 
 
@@ -145,12 +146,15 @@ def autocorrelation(result: Result, survey: Survey, shown: Sequence[int]) -> Any
 
 
 def running(result: Result, shown: Sequence[int]) -> Any:
-    """Return ESS and R-hat as they were at the checks of the run, and at its end."""
+    """Return ESS and R-hat as they were at the checks of the run, and at its end.
+
+    In a large file they are estimated from fewer walkers than in the summary.
+    """
     end = min(result.steps)
     at = list(_until(end))
     ess, r_hat = np.full((2, len(at), len(shown)), np.nan)
     for n, steps in enumerate(at):
-        survey = Survey(result.reader, [steps] * result.nensembles)
+        survey = Survey(result.reader, [steps] * result.nensembles, most=_FEW)
         for k, i in enumerate(shown):
             ess[n, k] = min(survey.ess_bulk(i), survey.ess_tail(i))
             r_hat[n, k] = survey.r_hat(i)

@@ -48,8 +48,8 @@ class Survey:
     phase : {"ensembles", "burnin"}
     start : int
         Rows of each ensemble to leave out first.
-    most : int
-        Of one parameter's values.
+    most : int, optional
+        Of one parameter's values that are read (default: ``MOST``).
 
     """
 
@@ -59,7 +59,7 @@ class Survey:
         rows: Sequence[int] | None = None,
         phase: str = "ensembles",
         start: int = 0,
-        most: int = MOST,
+        most: int | None = None,
     ) -> None:
         header = self.header = reader.header
         if rows is None:
@@ -68,7 +68,7 @@ class Survey:
         self.rows = tuple(max(0, n - start) for n in rows)
         self.nensembles, self.nwalkers, self.ndim = len(rows), header.nwalkers, header.ndim
         self.ndraws = sum(self.rows) * self.nwalkers
-        self.every = min(-(-self.ndraws // most), max(1, self.nwalkers // 2)) or 1
+        self.every = min(-(-self.ndraws // (most or MOST)), max(1, self.nwalkers // 2)) or 1
         self._columns: dict[int, list[Array]] = {}
         self._times: dict[int, float] = {}
         self._tail_times: dict[int, float] = {}

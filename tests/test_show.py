@@ -279,18 +279,18 @@ def test_a_running_a_stopped_and_a_killed_job(launch, model, tmp_path):
     def has_draws():
         return (tmp_path / "x.h5").exists() and sum(pmcmc.load(tmp_path / "x.h5").steps) > 20
 
-    def says():
+    def says(*more):
         done = [
             launch(0, "-m", "pmcmc", *command.split(), cwd=tmp_path)
-            for command in ("summary x.h5", "report x.h5", "export x.h5 --format npz --overwrite")
+            for command in ("summary x.h5", *more)
         ]
-        assert [d.returncode for d in done] == [0, 0, 0], done
+        assert not any(d.returncode for d in done), done
         assert "not enough" in done[0].stdout
         return done[0].stdout.splitlines()[0].split(", ")[1]
 
     with Job(launch, 2, *args, cwd=tmp_path) as job:
         job.until(has_draws)
-        assert says() == "running"
+        assert says("report x.h5", "export x.h5 --format npz") == "running"
         job.signal(signal.SIGTERM)
         assert job.end()[0] == 75
     assert says() == "stopped"

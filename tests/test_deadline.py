@@ -1,7 +1,10 @@
 """When a run stops for lack of time, by a clock that the test moves."""
 
+import time
+
 import pytest
 
+import pmcmc
 from pmcmc import deadline
 from pmcmc.deadline import _MARGIN, Deadline
 
@@ -83,3 +86,19 @@ def test_the_nearer_of_both_counts(clock):
     limit = Deadline(100.0, 1000.0)
     clock.now = 1100.0
     assert limit.passed(0.0) == "--max-time"
+
+
+def test_there_is_room_for_a_whole_vectorized_call(monkeypatch, tmp_path):
+    """The probe is one row, which says little of how long a call for all rows takes."""
+
+    def log_prob(theta):
+        time.sleep(0.005 * len(theta))
+        return -0.5 * (theta**2).sum(axis=1)
+
+    problem = pmcmc.Problem(log_prob, parameters=["a"], initial=[0.0], vectorized=True)
+    args = {"burnin": 0, "nwalkers": 32, "seed": 1, "output": tmp_path / "x.h5"}
+    pmcmc.run(problem, nsteps=2, **args)
+    needed = []
+    monkeypatch.setattr(Deadline, "passed", lambda self, seconds: needed.append(seconds))
+    pmcmc.run(problem, nsteps=5, resume=True, **args)
+    assert max(needed) >= 2 * 16 * 0.005

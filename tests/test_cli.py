@@ -1,10 +1,14 @@
 """The command line: what it refuses, what it prints, exit statuses, the config file."""
 
 import json
+import subprocess
+import sys
 
 import h5py
 import numpy as np
 import pytest
+
+from pmcmc.__main__ import main
 
 MODEL = """
 import numpy as np
@@ -22,6 +26,20 @@ def pmcmc_run(launch, tmp_path, model):
 
     def run(*args, ranks=0, **options):
         return launch(ranks, "-m", "pmcmc", *args, cwd=tmp_path, **options)
+
+    return run
+
+
+@pytest.fixture
+def here(model, tmp_path, monkeypatch, capfd):
+    """Run `pmcmc ARGS` in this process."""
+    model(MODEL)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["pmcmc", *args])
+        status = main()
+        return subprocess.CompletedProcess(args, status, *capfd.readouterr())
 
     return run
 
@@ -60,8 +78,13 @@ def refused(done, *expected, status=2):
         ("model.py --until-rhat 1", ["until_rhat: expected an R-hat above 1", "'1'"]),
     ],
 )
-def test_bad_usage_is_refused_with_status_2(pmcmc_run, args, expected):
-    refused(pmcmc_run(*args.split(), ranks=2), *expected)
+def test_bad_usage_is_refused_with_status_2(here, args, expected):
+    refused(here(*args.split()), *expected)
+
+
+def test_on_ranks_one_of_them_refuses(pmcmc_run):
+    refused(pmcmc_run("model.py", "--nsteps", "many", ranks=2), "nsteps: expected a whole number")
+    refused(pmcmc_run("model.py", "--nwalkers", 2, ranks=2), "--nwalkers 4")
 
 
 @pytest.mark.parametrize(
@@ -86,9 +109,9 @@ def test_bad_usage_is_refused_with_status_2(pmcmc_run, args, expected):
         (MODEL.replace("return", "return 0.0, 'x' #"), ["blobs_dtype = [('blob0', 'S16')]"]),
     ],
 )
-def test_bad_models_are_refused_with_status_1(pmcmc_run, model, text, expected):
+def test_bad_models_are_refused_with_status_1(here, model, text, expected):
     model(text, "bad.py")
-    done = pmcmc_run("bad.py", ranks=2)
+    done = here("bad.py")
     assert done.returncode == 1, done
     assert done.stderr.count("pmcmc: error:") == 1, done.stderr
     for part in expected:

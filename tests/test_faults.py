@@ -51,8 +51,8 @@ PACE = "0.0002"  # seconds for an evaluation, at least, where commits must come 
 class Run:
     """Runs the model with an output anywhere."""
 
-    def __init__(self, launch, folder):
-        self.launch, self.folder = launch, folder
+    def __init__(self, launch, folder, shared):
+        self.launch, self.folder, self.shared = launch, folder, shared
         (folder / "model.py").write_text(MODEL)
 
     def __call__(self, output, *more, ranks=3, nsteps=NSTEPS, **env):
@@ -60,7 +60,7 @@ class Run:
         return self.launch(ranks, "-m", "pmcmc", "model.py", *args, cwd=self.folder, env=env)
 
     def undisturbed(self, nsteps=NSTEPS):
-        path = self.folder / f"undisturbed-{nsteps}.h5"
+        path = self.shared / f"undisturbed-{nsteps}.h5"
         if not path.exists():
             assert self(path, ranks=0, nsteps=nsteps).returncode == 0
         return path
@@ -89,10 +89,16 @@ class Run:
         return process
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """Return a folder for files that tests only read."""
+    return tmp_path_factory.mktemp("shared")
+
+
 @pytest.fixture
-def run(launch, tmp_path):
+def run(launch, tmp_path, shared):
     """Run the model."""
-    return Run(launch, tmp_path)
+    return Run(launch, tmp_path, shared)
 
 
 @pytest.fixture
@@ -553,7 +559,7 @@ while not Path("enough").exists():
     now = Reader(Path(path)).sequence
     assert now >= last, (now, last)
     looks, last = looks + 1, now
-    time.sleep(max(0.0, began + looks / 100 - time.monotonic()))
+    time.sleep(max(0.0, began + looks / 50 - time.monotonic()))
 print(looks, last)
 """
 

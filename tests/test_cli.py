@@ -1,6 +1,7 @@
 """The command line: what it refuses, what it prints, exit statuses, the config file."""
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from pmcmc.__main__ import main
+from pmcmc.signals import SIGNALS
 
 MODEL = """
 import numpy as np
@@ -35,13 +37,16 @@ def here(model, tmp_path, monkeypatch, capfd):
     """Run `pmcmc ARGS` in this process."""
     model(MODEL)
     monkeypatch.chdir(tmp_path)
+    handlers = {s: signal.getsignal(s) for s in SIGNALS}
 
     def run(*args):
         monkeypatch.setattr(sys, "argv", ["pmcmc", *args])
         status = main()
         return subprocess.CompletedProcess(args, status, *capfd.readouterr())
 
-    return run
+    yield run
+    for number, handler in handlers.items():  # at the end of a process main ignores signals
+        signal.signal(number, handler)
 
 
 def refused(done, *expected, status=2):

@@ -168,15 +168,46 @@ def test_the_same_job_requeued(path, monkeypatch, before, now, taken):
 def test_a_job_that_left_the_queue(path, monkeypatch, mine, alive, taken):
     if mine:
         monkeypatch.setenv("SLURM_JOB_ID", mine)
-    asked = []
-    monkeypatch.setattr(job, "alive", lambda number: asked.append(number) or alive)
+    monkeypatch.setattr(job, "alive", lambda number: alive if number == "12" else True)
     held_by(path, host="n7", job="12")
     if taken:
         assert "that job has left the queue" in Lock(path).acquire()
     else:
         with pytest.raises(UsageError):
             Lock(path).acquire()
-    assert asked == ["12"]
+
+
+def test_a_job_of_another_cluster_is_not_asked_for(path, monkeypatch):
+    """Its squeue does not know the other's jobs."""
+    monkeypatch.setenv("SLURM_CLUSTER_NAME", "blue")
+    monkeypatch.setattr(job, "alive", lambda number: False)
+    held_by(path, host="n7", job="12", cluster="red")
+    with pytest.raises(UsageError):
+        Lock(path).acquire()
+    held_by(path, host="n7", job="12", cluster="blue")
+    assert "that job has left the queue" in Lock(path).acquire()
+
+
+@pytest.mark.parametrize("alive", [True, False, None])
+def test_a_number_left_over_in_the_environment_is_not_this_job(monkeypatch, alive):
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    monkeypatch.setattr(job, "alive", lambda number: alive)
+    assert Writer.here().job == (None if alive is False else "12")
+
+
+def test_a_process_that_is_hidden_is_alive(path, monkeypatch):
+    """Where /proc is mounted with hidepid, other users' processes are not to be seen."""
+    monkeypatch.setattr(lock, "_born", lambda pid: "")
+    held_by(path, pid=1)
+
+    def kill(pid, number):
+        raise PermissionError
+
+    monkeypatch.setattr(lock.os, "kill", kill)
+    with pytest.raises(UsageError):
+        Lock(path).acquire()
+    held_by(path, pid=1, silent=SILENCE + 20)
+    assert "no sign of life" in Lock(path).acquire()
 
 
 @pytest.mark.parametrize("how", ["another host", "the same name, another boot"])

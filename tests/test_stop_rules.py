@@ -162,6 +162,89 @@ def test_short_of_the_rule_is_exit_status_3_and_goes_on(run, tmp_path, launch, r
     assert pmcmc.load(tmp_path / "x.h5").config["until_ess"] == 6000
 
 
+def test_a_stop_within_a_check_leaves_a_run_that_is_not_finished(tmp_path, monkeypatch):
+    """All steps are taken by then, but those after the check are held back."""
+    problem = pmcmc.Problem(log_prob, ["a", "b"], initial=[0.0, 0.0])
+    options = {"nsteps": K * 119, "nensembles": K, "nwalkers": 8, "burnin": 5, "until_ess": 1e9}
+    lacks, looks = Rules.lacks, []
+
+    def stopped(self, survey, tick=lambda: None):
+        looks.append(survey.rows)
+        while min(ensemble.steps for ensemble in ensembles) < 5 + 119:
+            for ensemble in ensembles:  # stand for other ranks that run ahead meanwhile
+                ensemble.advance()
+        signal.raise_signal(signal.SIGTERM)
+        tick()
+        return lacks(self, survey, tick)
+
+    ensembles = []
+    monkeypatch.setattr(Rules, "lacks", stopped)
+    begin = pmcmc.ensemble.Ensemble.__init__
+
+    def noted(self, *args, **kwargs):
+        begin(self, *args, **kwargs)
+        ensembles.append(self)
+
+    monkeypatch.setattr(pmcmc.ensemble.Ensemble, "__init__", noted)
+    result = pmcmc.run(problem, seed=1, output=tmp_path / "x.h5", **options)
+    assert looks == [(100,) * K]
+    assert (result.status, result.steps, result.short) == ("stopped", (100,) * K, False)
+    monkeypatch.undo()
+    result = pmcmc.run(problem, output=tmp_path / "x.h5", resume=True)
+    assert (result.status, result.steps, result.short) == ("finished", (119,) * K, True)
+    again = pmcmc.run(problem, output=tmp_path / "x.h5", resume=True)
+    assert (again.steps, again.short) == ((119,) * K, True)
+
+
+# each ensemble stays where it starts in c, and the first takes ten times as long
+UNEVEN = """
+import os, time
+import numpy as np
+parameters, starts = ["a", "c"], -1  # the probe's is the first
+def initial(nwalkers, rng):
+    global starts
+    starts += 1
+    return rng.normal(size=(nwalkers, 2)) * [1, 0.1] + [0, 10 * (starts % 4)]
+def log_prob(theta):
+    which = round(theta[1] / 10)
+    time.sleep(float(os.environ.get("SLEEP", "0")) * (10 if which == 0 else 1))
+    return -0.5 * (theta[0] ** 2 + 100 * (theta[1] - 10 * which) ** 2)
+"""
+LITTLE_MEMORY = """
+import sys
+import pmcmc.session
+pmcmc.session._MB = 200  # a row has 160 bytes
+from pmcmc.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["static", "demand"])
+def test_nobody_waits_for_a_check_that_waits_for_him(launch, tmp_path, model, mode):
+    """Ensembles ahead of a check fill the memory of a team, whose other is still on its way."""
+    (tmp_path / "script.py").write_text(LITTLE_MEMORY)
+    args = f"{model(UNEVEN)} --seed 2 --nensembles 4 --nwalkers 8 --burnin 5 --nsteps 480"
+    args = [*args.split(), "--until-ess", "1e9", "--mode", "pool"]
+    whole = launch(0, "-m", "pmcmc", *args, "--output", "whole.h5", cwd=tmp_path)
+    assert whole.returncode == 3, whole
+    sleep = {"SLEEP": "0.0003"}
+    args += ["--schedule", mode, "--output", "x.h5"]
+    if mode == "demand":
+        done = launch(2, "script.py", "run", *args, cwd=tmp_path, env=sleep, timeout=100)
+    else:  # alike in steps there, unless a run on more ranks left them apart
+        split = [*args[:-6], "--output", "x.h5", "--teams", "4"]
+        path = tmp_path / "x.h5"
+        with Job(launch, 4, *split, cwd=tmp_path, env=sleep | {"SLEEP": "0.003"}) as job:
+            job.until(lambda: path.exists() and max(Reader(path).steps) > 90)
+            job.signal(signal.SIGTERM)
+            assert job.end()[0] == 75
+        assert np.ptp(Reader(path).steps) > 16
+        done = launch(0, "script.py", "run", *args, "--resume", cwd=tmp_path, timeout=100)
+    assert done.returncode == 3, done
+    assert_same_files(tmp_path / "x.h5", tmp_path / "whole.h5")
+
+
 def test_a_rule_in_memory_and_thinned():
     problem = pmcmc.Problem(
         log_prob, ["a", "b"], initial=lambda n, rng: rng.normal(size=(n, 2)), name="x"

@@ -110,13 +110,67 @@ def test_a_wide_table_fits_80_columns():
     rows = [
         Row("a_long_name_of_a_parameter", -12345.678, 0.001234, *[-12345.678] * 3, 1234.5, 1e7,
             1e7, 12.345, 1e-6),
-        row(mean=1e300, sd=1e290),
+        row(mean=1e300, sd=1e290, q16=1e300, q50=1e300, q84=1e300),
         row(mean=np.nan, sd=np.nan, tau=np.nan, ess_bulk=np.nan, r_hat=np.nan, mcse=np.nan),
     ]  # fmt: skip
     lines = str(summary(*rows)).splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert max(map(len, lines)) <= 80
-    assert len({len(line) for line in lines}) == 1
+    assert len({len(line) for line in lines[:4]}) == 1
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "shown"),
+    [
+        (3.52474859, 3.8e-7, ["3.52474859", "3.8e-07", "-3.8e-07", "+0.0e+00", "+3.8e-07"]),
+        (2454833.1234, 5e-4, ["2454833.12340", "5.0e-04", "-5.0e-04", "+0.0e+00", "+5.0e-04"]),
+        (-1.5e-9, 2e-13, ["-1.50000e-09", "2.0e-13"]),
+        (1.5, 0.02, ["1.5000", "0.0200", "1.4800", "1.5000", "1.5200"]),
+        (3e-9, 1e-9, ["3.00e-09", "1.00e-09", "2.00e-09", "3.00e-09", "4.00e-09"]),
+    ],
+)
+def test_the_digits_that_matter_are_shown(mean, sd, shown):
+    period = row(mean=mean, sd=sd, q16=mean - sd, q50=mean, q84=mean + sd, tau=999.7)
+    lines = str(summary(period)).splitlines()
+    cells = lines[1].split()[1:]
+    assert cells[: len(shown)] == shown
+    assert cells[5] == "1000"
+    assert max(map(len, lines)) <= 80
+    relative = lines[-1] == "quantiles with a sign: less the mean"
+    assert relative == (abs(mean) > 50 * sd and sd < 1e-3)
+
+
+def test_an_ensemble_without_kept_steps():
+    acceptance = np.full((4, 8), 0.4)
+    acceptance[2] = np.nan
+    verdict = judge(summary(kept=0, nsteps=900, acceptance=acceptance))
+    assert "an ensemble has no kept step yet" in text(verdict)
+    assert summary(acceptance=acceptance).acceptance_fraction == pytest.approx(0.4)
+
+
+def test_a_walker_that_has_not_moved_yet_is_not_stuck(tmp_path):
+    """Few steps are too few to move for some, and moves between kept steps are not counted."""
+    import emcee
+
+    def never(theta):
+        return -0.5 * float(theta @ theta)
+
+    start = np.random.default_rng(0).normal(size=(20, 5))
+    moves = [(emcee.moves.StretchMove(a=40.0), 1.0)]
+    problem = pmcmc.Problem(never, ndim=5, initial=start, moves=moves)
+    for options in ({"nsteps": 10}, {"nsteps": 60, "thin_by": 50}):
+        result = pmcmc.run(problem, burnin=100, nensembles=1, seed=3, **options)
+        assert (result.reader.accepted == 0).any()
+        assert not result.survey().stuck.any()
+
+    def walled(theta):
+        return -0.5 * float(theta @ theta) if theta[0] < 50 else -1.0 - abs(theta[0] - 99) * 1e9
+
+    start[7, 0] = 99.0
+    problem = pmcmc.Problem(walled, ndim=5, initial=start)
+    for thin_by in (1, 3):
+        result = pmcmc.run(problem, nsteps=200, burnin=0, nensembles=1, seed=3, thin_by=thin_by)
+        assert np.flatnonzero(result.survey().stuck[0]).tolist() == [7]
 
 
 def sample(output, **options):

@@ -9,11 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import batch, model, show, slurm
+from . import batch, model, settings, show, slurm
 from ._version import __version__
 from .errors import STOPPED, UsageError
 from .export import FORMATS
-from .options import CONFIG_FILE, OPTIONS, Option, check, read_config, unknown
+from .options import OPTIONS, Option, unknown
 from .problem import Problem
 from .result import Result
 from .rules import Rules
@@ -226,53 +226,21 @@ def _refuse_rest(command: str, rest: list[str], name: str | None) -> NoReturn:
     raise unknown(flags[0].partition("=")[0], names, "option")
 
 
-def _settings(args: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the model and the options, from the command line over the config file."""
-    name, config = args.pop("model"), args.pop("config")
-    given = check(args)
-    found: dict[str, Any] = {}
-    if config is not None:
-        found = read_config(Path(config))
-    elif name is None and Path(CONFIG_FILE).is_file():
-        config = CONFIG_FILE
-        found = read_config(Path(config))
-    from_file = found.pop("model", None)
-    name = name or from_file
-    if name is None:
-        if config is not None:
-            raise UsageError(f'{config} names no model: add a line such as model = "model.py"')
-        name = "line"
-    if "teams" in given:
-        found.pop("mode", None)
-    if "mode" in given:
-        found.pop("teams", None)
-    found.update(given)
-    model.find(name)
-    return name, found
-
-
 def _slurm(args: dict[str, Any]) -> int:
     given = {name: args.pop(name) for name in batch.SETTINGS}
     given = {name: value for name, value in given.items() if value is not None}
-    name, options = _settings(args)
+    name, options = settings.read(args)
     print(slurm.script(name, {**batch.here(), **given}, options), end="")
     return 0
 
 
 def _run(args: dict[str, Any], comm: Any, threads: str | None, watch: Any) -> int:
-    from .engine import (
-        ALREADY,
-        execute,
-    )  # starts MPI, which the commands that read files do without
+    # these start MPI, which the commands that read files do without
+    from .control import Control
+    from .engine import ALREADY, execute
 
-    bare = args["model"] is None
-    name, options = _settings(args)
-    rank = comm.Get_rank()
-    if "output" not in options:
-        options["output"] = model.stem(name) + ".h5"
-        if model.is_builtin(name) and not options.get("overwrite"):
-            resume = bool(options.get("resume"))
-            options["output"] = comm.bcast(_free_name(name, resume) if rank == 0 else None)
+    bare, rank = args["model"] is None, comm.Get_rank()
+    name, options = settings.agree(args, Control(comm))
     talk = Talk(on=True, progress=options.get("progress"), rank=rank)
     if threads is not None:
         talk.remark(threads)
@@ -312,19 +280,6 @@ def _say_stopped(talk: Talk, outcome: Outcome, output: str) -> None:
             "on from there, on any number of ranks"
         )
     talk.say(f"stopped by {outcome.reason} after {time_text(talk.seconds)}: {there}")
-
-
-def _free_name(name: str, resume: bool) -> str:
-    """Return line.h5, or line-2.h5 and so on if there is one: for the built-in examples only.
-
-    To resume, the last that is there.
-    """
-    output, i = Path(f"{name}.h5"), 1
-    last = output
-    while output.exists():
-        i += 1
-        last, output = output, Path(f"{name}-{i}.h5")
-    return str(last if resume else output)
 
 
 def _next_steps(bare: bool, result: Result) -> None:

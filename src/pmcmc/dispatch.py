@@ -213,11 +213,11 @@ class Dispatcher:
 
 
 class Helper(threading.Thread):
-    """Calls ``step`` in a thread of its own, politely, until it says False or ``stop``.
+    """Calls ``step`` in a thread of its own, politely, until it says False or ``end``.
 
-    ``step`` returns True where it found something to do, None where not. What it raises comes up
-    in ``stop``, which ends the thread; ``pause`` is the longest sleep, in seconds. Meanwhile a
-    pure Python function in the main thread gives way sooner than Python's usual 5 ms.
+    ``step`` returns True where it found something to do, None where not. What it raises is
+    ``failure``, and ends the thread; ``pause`` is the longest sleep, in seconds. Meanwhile a pure
+    Python function in the main thread gives way sooner than Python's usual 5 ms.
     """
 
     def __init__(self, step: Callable[[], bool | None], pause: float) -> None:
@@ -246,10 +246,8 @@ class Helper(threading.Thread):
         except BaseException as exc:
             self.failure = exc
 
-    def stop(self) -> None:
-        """End the thread, and raise what it raised."""
+    def end(self) -> None:
+        """End the thread."""
         self._stopping = True
         self.join()
         sys.setswitchinterval(self._usual)
-        if self.failure is not None:
-            raise self.failure

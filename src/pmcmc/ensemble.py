@@ -163,8 +163,13 @@ class Ensemble:
     @property
     def rows(self) -> int:
         """Rows taken since the last block, burn-in included."""
-        closed = sum(len(b.burnin.chain) + len(b.kept.chain) for b in self._closed)
-        return closed + len(self._burnin.rows) + len(self._kept.rows)
+        return sum(b.count for b in self._closed) + len(self._burnin.rows) + len(self._kept.rows)
+
+    def rows_to(self, limit: int | None) -> int:
+        """Return how many of the rows a block up to step ``limit`` would take."""
+        if limit is None or self.steps <= limit:
+            return self.rows
+        return sum(b.count for b in self._closed if b.steps <= limit)
 
     @property
     def accepted(self) -> tuple[float, int]:

@@ -28,6 +28,11 @@ def job_id(env: Mapping[str, str] = os.environ) -> str | None:
     return env.get("SLURM_JOB_ID") or None
 
 
+def cluster(env: Mapping[str, str] = os.environ) -> str:
+    """Return the name of the cluster that this job runs on, "" where Slurm does not tell."""
+    return env.get("SLURM_CLUSTER_NAME", "")
+
+
 def restarts(env: Mapping[str, str] = os.environ) -> int:
     """Return how often this job was requeued and started again."""
     text = env.get("SLURM_RESTART_COUNT", "0")

@@ -108,7 +108,7 @@ class Lead:
         self.store.reopen(reader)
         status = self._final_status()
         if tuple(self.store.rows) != self.store.header.steps:
-            self._cut()
+            self._cut(status)
         elif self.store.stale or self.store.status != status:
             self.store.commit([], status)
         return status
@@ -172,7 +172,10 @@ class Lead:
         blocks = [block for part in gathered for block in part or ()]
         if len(blocks) < self._setup.plan.nensembles:
             return
-        complete = all(self._complete.values())
+        # rows after a check that is not decided were held back: without them it is not complete
+        complete = all(self._complete.values()) and all(
+            block.steps == self._end_of(block.ensemble) for block in blocks
+        )
         status = "running"
         if self._final and not (complete and self._rules.given):
             status = "finished" if complete else "stopped"
@@ -241,11 +244,14 @@ class Lead:
         kept = next_check(max(rows) + (min(rows) == max(rows)))
         return header.burnin + kept * header.thin_by if kept <= min(header.steps) else None
 
-    def _cut(self) -> None:
+    def _end_of(self, ensemble: int) -> int:
+        header = self.store.header
+        return header.burnin + header.steps[ensemble] * header.thin_by
+
+    def _cut(self, status: str = "finished") -> None:
         """Let the file end with the rows it has."""
-        self.store.arrange(
-            replace(self.store.header, steps=tuple(int(n) for n in self.store.rows)), "finished"
-        )
+        rows = tuple(int(n) for n in self.store.rows)
+        self.store.arrange(replace(self.store.header, steps=rows), status)
 
     def _final_status(self) -> str:
         if not self._rules.given:

@@ -48,20 +48,24 @@ class Writer:
     machine: str
     born: str
     job: str | None
+    cluster: str
     restarts: int
     since: str
 
     @classmethod
     def here(cls) -> Writer:
         """Describe this process."""
-        pid = os.getpid()
+        pid, number = os.getpid(), job.job_id()
+        if number is not None and job.alive(number) is False:
+            number = None  # left over in the environment: its end is not that of this process
         return cls(
             token=secrets.token_hex(8),
             host=socket.gethostname(),
             pid=pid,
             machine=_machine(),
             born=_born(pid),
-            job=job.job_id(),
+            job=number,
+            cluster=job.cluster(),
             restarts=job.restarts(),
             since=time.strftime("%Y-%m-%d %H:%M:%S %z"),
         )
@@ -85,9 +89,14 @@ class Writer:
         if self.job and self.job == job.job_id() and self.restarts < job.restarts():
             return "that was before the job was requeued"
         if self.host == socket.gethostname() and self.machine and self.machine == _machine():
-            gone = _born(self.pid) != self.born or not _born(self.pid)
-            return "that process is gone" if gone else None
-        if self.job and self.job != job.job_id() and job.alive(self.job) is False:
+            born = _born(self.pid)
+            if born == self.born and born:
+                return None
+            if born or not _hidden(self.pid):
+                return "that process is gone"
+        # two clusters may share a file system, and count their jobs alike
+        asked = self.job and self.job != job.job_id() and self.cluster == job.cluster()
+        if asked and job.alive(str(self.job)) is False:
             return "that job has left the queue"
         if silent > SILENCE:
             return f"it gave no sign of life for {silent / 60:.0f} minutes"
@@ -295,7 +304,7 @@ def _read(path: Path) -> Writer | None:
         if right and writer.token.isalnum():
             return writer
     # not one of ours, of another version, or not yet written whole: judged by its age
-    return Writer(_UNREADABLE, "?", 0, "", "", None, 0, "?")
+    return Writer(_UNREADABLE, "?", 0, "", "", None, "", 0, "?")
 
 
 def _age(lock: Path) -> tuple[Writer, float] | None:
@@ -330,6 +339,17 @@ def _machine() -> str:
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return ""
+
+
+def _hidden(pid: int) -> bool:
+    """Tell whether there is a process, of another user, that /proc may not show."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _born(pid: int) -> str:

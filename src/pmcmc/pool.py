@@ -226,7 +226,9 @@ class MPIPool(BasePool):  # type: ignore[misc]
                     patience.pause()
                 tell()
         finally:
-            helper.stop()
+            helper.end()
+        if helper.failure is not None:
+            raise helper.failure
 
     def _wait(
         self, batch: Batch, exchange: Callable[[], bool | None], tell: Callable[[], None]

@@ -48,6 +48,11 @@ class Block:
     blobs: Array | None
     random_state: tuple[Any, ...]
 
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return len(self.burnin.chain) + len(self.kept.chain)
+
     def without_rows(self) -> Block:
         """Return the state after the block, with no rows."""
         return replace(self, burnin=self.burnin.without_rows(), kept=self.kept.without_rows())

@@ -186,7 +186,7 @@ class Session:
             for e, saved in zip(self.team.ensembles, self._states or (), strict=True)
         ]
         try:
-            self.crew.advance(self.ensembles, self._tick)
+            self.crew.advance(self.ensembles, self._tick, self._held)
         except _Stop:
             pass  # what was done of the step is done again at a resume, if there is to be one
         self._over = True
@@ -241,18 +241,32 @@ class Session:
         self._outcome = lead.outcome
 
     def _mind_memory(self) -> None:
-        """Ask for a commit when this team's share of memory is full; wait if it comes late."""
+        """Ask for a commit when this team's share of memory is full; wait if it comes late.
+
+        Rows after a check that is to come cannot be taken. They wait for it, which nobody may do
+        who is wanted there.
+        """
         row = self.setup.header.row_bytes
         if self._rows() * row < self._share:
             return
-        if not self._full and not self._wanted:
+        takes = sum(e.rows_to(self._limit) for e in self.ensembles) * row
+        if takes >= self._share and not self._full and not self._wanted:
             self._full = True
             if self.lead is not None:
                 self.lead.hear(0, "full", None)
             else:
                 self.control.send("full")
-        if self._rows() * row >= 2 * self._share:
+        behind = self._limit is not None and self._reached() < self._limit
+        if self._rows() * row >= 2 * self._share and not behind:
             wait_for(self._room_or_end, self._look)
+
+    def _held(self, ensemble: Ensemble) -> bool:
+        """Tell whether an ensemble is to wait for another one here, which is behind a check."""
+        limit = self._limit
+        if limit is None or ensemble.steps < limit or self._stopping:
+            return False
+        full = self._rows() * self.setup.header.row_bytes >= self._share
+        return full and any(e.steps < limit and not e.done for e in self.ensembles)
 
     def _room_or_end(self) -> bool:
         few = self._rows() * self.setup.header.row_bytes < self._share

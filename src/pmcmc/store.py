@@ -286,6 +286,8 @@ class Store:
         for block in blocks:
             self._write_rows(file, block)
         self._flush(file)
+        if self._disk is not None:
+            self._disk.sync()  # where a node dies the record must not be there before its rows
         for block in blocks:
             self._record.take(block)
             self._stale.add(block.ensemble)

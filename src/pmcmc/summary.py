@@ -87,8 +87,9 @@ class Summary:
 
     @property
     def acceptance_fraction(self) -> float:
-        """Accepted share over all ensembles and walkers, by their steps."""
-        return float(np.mean(self.acceptance))
+        """Accepted share, the mean over all walkers that have kept steps."""
+        some = self.acceptance[np.isfinite(self.acceptance)]
+        return float(some.mean()) if some.size else math.nan
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain Python values, with None for what cannot be told."""
@@ -108,15 +109,18 @@ class Summary:
 
     def __str__(self) -> str:
         """Return a table of at most 80 columns."""
-        table = [_cells(row) for row in self.rows]
-        heads = list(_HEADS)
-        if self.nensembles == 1:  # there is no R-hat
-            table = [cells[:7] + cells[8:] for cells in table]
-            heads.remove("r_hat")
-        widths = [
-            max(len(h), *(len(c) for c in column))
-            for h, *column in zip(heads, *table, strict=True)
-        ]
+        shown = [i for i, h in enumerate(_HEADS) if h != "r_hat" or self.nensembles > 1]
+        heads = [_HEADS[i] for i in shown]
+        for figures in (2, 1):
+            table = [
+                [cells[i] for i in shown] for cells in (_cells(r, figures) for r in self.rows)
+            ]
+            widths = [
+                max(len(h), *(len(c) for c in column))
+                for h, *column in zip(heads, *table, strict=True)
+            ]
+            if 4 + sum(widths) + len(widths) <= _WIDTH:
+                break
         name = max(4, *(len(row.name) for row in self.rows))
         gap = 2 if sum(widths) + 2 * len(widths) + min(name, 12) <= _WIDTH else 1
         name = max(4, min(name, _WIDTH - sum(widths) - gap * len(widths)))
@@ -124,6 +128,8 @@ class Summary:
         lines += [
             _line(r.name, c, name, widths, gap) for r, c in zip(self.rows, table, strict=True)
         ]
+        if any(map(_offset, self.rows)):
+            lines.append("quantiles with a sign: less the mean")
         return "\n".join(lines)
 
 
@@ -202,10 +208,15 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: Row, figures: int) -> list[str]:
+    """Return what a line shows; ``figures`` of sd and quantiles that are less the mean."""
     digits = _digits(row.sd)
-    cells = [_number(v, digits) for v in (row.mean, row.sd, row.q16, row.q50, row.q84)]
-    cells.append(f"{row.tau:.3g}" if row.tau < 1000 else _count(row.tau))
+    values = (row.mean, row.sd, row.q16, row.q50, row.q84)
+    cells = [_number(v, digits) for v in values]
+    if _offset(row):
+        cells = [_exact(row.mean, row.sd), f"{row.sd:.{figures - 1}e}"]
+        cells += [f"{q - row.mean:+.{figures - 1}e}" for q in values[2:]]
+    cells.append(f"{row.tau:.3g}" if row.tau < 999.5 else _count(row.tau))
     cells.append(_count(row.ess))
     cells.append(f"{row.r_hat:.3f}" if math.isfinite(row.r_hat) else "-")
     return [*cells, f"{row.mcse:.2g}" if math.isfinite(row.mcse) else "-"]
@@ -230,6 +241,23 @@ def _digits(sd: float) -> int | None:
         return 4
     digits = 2 - math.floor(math.log10(sd))
     return max(0, digits) if digits <= 6 else None
+
+
+def _offset(row: Row) -> bool:
+    """Tell whether the digits that matter would not fit, the values being far from zero."""
+    digits, most = _digits(row.sd), max(abs(row.q16), abs(row.q84))
+    wide = digits is None or most >= 10 ** (8 - digits)
+    return wide and math.isfinite(row.sd) and most >= 10 * row.sd > 0
+
+
+def _exact(value: float, sd: float) -> str:
+    """Return a value with as many digits as two figures of ``sd`` ask for, if they have room."""
+    decimals = 1 - math.floor(math.log10(sd))
+    fixed = f"{value:.{max(decimals, 0)}f}" if abs(value) < 1e14 else ""
+    if value and decimals <= 12 and 0 < len(fixed) <= 14:
+        return fixed
+    figures = 1 + math.floor(math.log10(abs(value) or 1.0)) + decimals
+    return f"{value:.{min(max(figures - 1, 2), 5)}e}"
 
 
 def _number(value: float, digits: int | None) -> str:

@@ -124,11 +124,31 @@ class Survey:
 
     @cached_property
     def stuck(self) -> npt.NDArray[np.bool_]:
-        """Whether a walker never moved, (ensemble, walker)."""
-        counts = self._reader.accepted
+        """Whether a walker never moved, (ensemble, walker), though so many steps were enough to.
+
+        Enough is where less than one of a thousand runs has such a walker by chance.
+        """
+        counts, rows = self._reader.accepted, np.array(self.rows)
         if self._phase == "burnin":
             counts = self._reader.burnin_accepted
-        return np.asarray((counts == 0) & (np.array(self.rows) > 0)[:, None])
+        share = counts.sum() / max(1, self.ndraws)
+        by_chance = (1 - min(share, 1)) ** rows > 1e-3 / counts.size
+        still = (counts == 0) & (rows > 0)[:, None]
+        if share > 0:
+            still &= ~by_chance[:, None]
+        if self.header.thin_by > 1:  # moves between kept steps are not counted
+            for e in np.flatnonzero(still.any(axis=1)):
+                still[e] &= self._unchanged(int(e))
+        return np.asarray(still)
+
+    def _unchanged(self, e: int) -> npt.NDArray[np.bool_]:
+        """Return which walkers of an ensemble are where they were in all of its rows."""
+        same, first = np.ones(self.nwalkers, dtype=bool), None
+        for at in self._blocks(e, self.nwalkers * self.ndim):
+            chain = self._reader.values("chain", e, at, self._phase)
+            first = chain[0] if first is None else first
+            same &= (chain == first).all(axis=(0, 2))
+        return same
 
     # ---- reading
 

@@ -48,7 +48,8 @@ class Talk:
         self._began = self._said = time.monotonic()
         self._gap = _FIRST_LINE
         self._bar: Any = None
-        self._guess = self._ensembles = 0
+        self._production = self._ensembles = 0
+        self._settled = True
         self.figures = ""  # of the draws so far, and what they lack, as a check found
         self.lack: str | None = None
         self.goal: float | None = None  # the steps that may do
@@ -72,8 +73,9 @@ class Talk:
         """Say what the run will do."""
         plan, header, options = setup.plan, setup.header, setup.options
         burnin = header.burnin if setup.settled else plan.burnin
-        self._total = sum(burnin + n * plan.thin_by for n in plan.steps)
-        self._guess, self._ensembles = burnin, plan.nensembles
+        self._production = sum(n * plan.thin_by for n in plan.steps)
+        self._ensembles, self._settled = plan.nensembles, setup.settled
+        self._total = burnin * self._ensembles + self._production
         self._before = setup.steps
         self._began = self._said = time.monotonic()
         hosts = "1 host" if setup.hosts == 1 else f"{setup.hosts} hosts"
@@ -100,10 +102,8 @@ class Talk:
 
     def settle(self, burnin: int) -> None:
         """Take in how long burn-in was."""
-        self._total += (burnin - self._guess) * self._ensembles
+        self._total, self._settled = burnin * self._ensembles + self._production, True
         self.lack = None
-        if self._bar is not None:
-            self._bar.total = self._total
         self.say(f"  {'burn-in':<10} settled after {burnin} steps per ensemble")
 
     def progress(self, source: int, steps: int, accepted: float, counted: int) -> None:
@@ -116,6 +116,8 @@ class Talk:
         counted = sum(p[2] for p in self._parts.values())
         state = [f"acceptance {accepted / counted:.2f}"] if counted else []
         state += [text for text in (self.figures, self.lack) if text]
+        if not self._settled:  # burn-in takes longer than was guessed
+            self._total = max(self._total, done + self._production)
         rate = max(done - self._before, 1) / (time.monotonic() - self._began)
         left = time_text((self._total - done) / rate) + " left"
         if self.goal is not None and done < self.goal < self._total:
@@ -124,6 +126,7 @@ class Talk:
             state += [left] if self.goal is not None else []
             if self._bar is None:
                 self._bar = tqdm(total=self._total, initial=self._before, unit="step", leave=False)
+            self._bar.total = self._total
             self._bar.set_postfix_str("; ".join(state), refresh=False)
             self._bar.update(done - self._bar.n)
             return
@@ -153,12 +156,12 @@ def _names(names: tuple[str, ...]) -> str:
 
 
 def time_text(seconds: float) -> str:
-    for limit, unit, size in (
+    for limit, unit, size in (  # what rounds up to a limit belongs to the next unit
         (1e-3, "us", 1e-6),
         (1, "ms", 1e-3),
         (120, "s", 1),
         (7200, "min", 60),
     ):
-        if seconds < limit:
+        if seconds < 0.9995 * limit:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds / 3600:.3g} h"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import greenlet
 import numpy as np
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from .clock import Clock
 from .comm import Patience, any_thread, wait_for
-from .control import Control
+from .control import Announced, Control, PeerFailed
 from .dispatch import Dispatcher, Helper
 from .errors import ControlFlow
 from .problem import Problem
@@ -45,6 +45,9 @@ class Stepper(Protocol):
 
     def advance(self) -> None:
         """Start, or take a step."""
+
+
+S = TypeVar("S", bound=Stepper)
 
 
 class Team:
@@ -94,13 +97,20 @@ class Team:
         self._threads = any_thread()
         self._quick = False
         self._hub: Any = None
-        self._waiting: list[tuple[Batch, Any]] = []
+        self._waiting: list[tuple[Batch | _Hold, Any]] = []
         self._tick: Callable[[], None] = lambda: None
 
     # ---- the root
 
-    def advance(self, ensembles: Sequence[Stepper], tick: Callable[[], None]) -> None:
+    def advance(
+        self,
+        ensembles: Sequence[S],
+        tick: Callable[[], None],
+        held: Callable[[S], bool] = lambda _: False,
+    ) -> None:
         """Advance ensembles until all are done; ``tick`` is called often, between evaluations.
+
+        One that is ``held`` takes no step; there is always another then.
 
         Raises
         ------
@@ -111,10 +121,10 @@ class Team:
         self._tick = tick
         while not all(e.done for e in ensembles):
             if self.size > 1 and self._choice().demand:
-                self._interleave([e for e in ensembles if not e.done])
+                self._interleave([e for e in ensembles if not e.done], held)
                 continue
             for ensemble in ensembles:
-                if not ensemble.done:
+                if not (ensemble.done or held(ensemble)):
                     ensemble.advance()
                     tick()
 
@@ -148,9 +158,9 @@ class Team:
     def _choice(self) -> Choice:
         return self.scheduler.choose(self._rows)
 
-    def _interleave(self, ensembles: Sequence[Stepper]) -> None:
+    def _interleave(self, ensembles: Sequence[S], held: Callable[[S], bool]) -> None:
         """Advance ensembles at once, until they are done or equal blocks are the better way."""
-        driver = _Driver(self, ensembles)
+        driver = _Driver(self, ensembles, held)
         try:
             if not self._threads:  # only dispatch here: MPI must stay in this thread
                 wait_for(lambda: driver.step() is False)
@@ -159,8 +169,14 @@ class Team:
             helper.start()
             try:
                 self._work_beside(helper)
-            finally:
-                helper.stop()
+            except BaseException:
+                helper.end()
+                if isinstance(helper.failure, Announced | PeerFailed):
+                    raise helper.failure from None  # who failed first is heard
+                raise
+            helper.end()
+            if helper.failure is not None:
+                raise helper.failure
         finally:
             self._hub, self._waiting = None, []
 
@@ -211,11 +227,22 @@ class Team:
         return evaluated
 
 
-class _Driver:
+class _Hold:
+    """What an ensemble that is held waits for."""
+
+    def __init__(self, over: Callable[[], bool]) -> None:
+        self._over = over
+
+    @property
+    def done(self) -> bool:
+        return self._over()
+
+
+class _Driver(Generic[S]):
     """Steps ensembles in greenlets, and sends and receives for them; all in one thread."""
 
-    def __init__(self, team: Team, ensembles: Sequence[Stepper]) -> None:
-        self.team, self.ensembles = team, ensembles
+    def __init__(self, team: Team, ensembles: Sequence[S], held: Callable[[S], bool]) -> None:
+        self.team, self.ensembles, self.held = team, ensembles, held
         self.running = 0
         self.draining = False
         self.begun = False
@@ -230,8 +257,8 @@ class _Driver:
                 self.running += 1
                 greenlet.greenlet(self._live).switch(ensemble)
         found = team.dispatcher.receive()
-        ready: list[tuple[Batch, Any]] = []
-        waiting: list[tuple[Batch, Any]] = []
+        ready: list[tuple[Batch | _Hold, Any]] = []
+        waiting: list[tuple[Batch | _Hold, Any]] = []
         for batch, suspended in team._waiting:  # asked once: the root ends others meanwhile
             (ready if batch.done else waiting).append((batch, suspended))
         if ready:
@@ -243,10 +270,15 @@ class _Driver:
         team._tick()
         return (found or bool(ready) or None) if self.running else False
 
-    def _live(self, ensemble: Stepper) -> None:
+    def _live(self, ensemble: S) -> None:
         """Advance one ensemble to its end, or to the end of a step when the way changes."""
         while not (ensemble.done or self.draining):
-            ensemble.advance()
+            if self.held(ensemble):
+                hold = _Hold(lambda: self.draining or not self.held(ensemble))
+                self.team._waiting.append((hold, greenlet.getcurrent()))
+                self.team._hub.switch()
+            else:
+                ensemble.advance()
         self.running -= 1
 
 

@@ -121,7 +121,10 @@ def _short(summary: Summary, ess: float, limit: float) -> tuple[list[str], float
         )
         factor = 2.0
     row = _worst(summary, "tau", 1)
-    if row is not None and summary.steps < LONG * row.tau:
+    if not summary.steps:
+        short.append("an ensemble has no kept step yet")
+        factor = max(factor, 2.0)
+    elif row is not None and summary.steps < LONG * row.tau:
         short.append(
             f"ensembles of {summary.steps} steps are short: {summary.steps / row.tau:.0f} tau for "
             f"{row.name} (tau {row.tau:.0f}), and below {LONG} tau is estimated too low"

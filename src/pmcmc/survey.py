@@ -136,7 +136,7 @@ class Survey:
         still = (counts == 0) & (rows > 0)[:, None]
         if share > 0:
             still &= ~by_chance[:, None]
-        if self.header.thin_by > 1:  # moves between kept steps are not counted
+        if self._phase == "ensembles" and self.header.thin_by > 1:  # moves between are not counted
             for e in np.flatnonzero(still.any(axis=1)):
                 still[e] &= self._unchanged(int(e))
         return np.asarray(still)

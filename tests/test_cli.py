@@ -192,6 +192,34 @@ def test_config_file_of_the_folder_runs_without_arguments(pmcmc_run, tmp_path):
     refused(pmcmc_run(), "no key n_steps", "did you mean nsteps?", "thin_by")
 
 
+ELSEWHERE = """
+import os, sys
+if os.environ["PMI_RANK"] == "1":
+    os.chdir("elsewhere")
+from pmcmc.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_a_rank_without_the_model_or_with_other_settings_ends_all(launch, tmp_path, model):
+    """As where a folder is of one host, or a file arrives late: nobody waits for that rank."""
+    model(MODEL)
+    model(ELSEWHERE, "script.py")
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    done = launch(3, "script.py", "model.py", cwd=tmp_path, timeout=30)
+    refused(done, f"there is no model file model.py (in {folder}) on rank 1 of 3, host ")
+    (folder / "model.py").write_text(MODEL)
+    (tmp_path / "pmcmc.toml").write_text('model = "model.py"\nnsteps = 40')
+    (folder / "pmcmc.toml").write_text('model = "model.py"\nnsteps = 50')
+    done = launch(3, "script.py", cwd=tmp_path, timeout=30)
+    refused(done, "the settings differ on rank 1 of 3, host ", "50", "40")
+    (folder / "pmcmc.toml").unlink()
+    done = launch(3, "script.py", cwd=tmp_path, timeout=30)
+    refused(done, "the model is line on rank 1 of 3, host ", "model.py")
+    assert not list(tmp_path.glob("*.h5"))
+
+
 def test_a_module_is_a_model(pmcmc_run, tmp_path):
     (tmp_path / "package").mkdir()
     (tmp_path / "package/mine.py").write_text(MODEL)

@@ -50,6 +50,26 @@ def test_what_is_lacking_and_the_time_to_it(problem, capsys):
     assert any(re.search(r"of 50 tau for [ab]|ESS \d+ of 300", line) for line in lines)
 
 
+def test_progress_goes_on_in_a_burnin_that_is_longer_than_guessed(capsys, monkeypatch):
+    monkeypatch.setattr(pmcmc.talk, "_FIRST_LINE", 0.01)
+    monkeypatch.setattr(pmcmc.talk, "_MOST", 0.01)
+
+    def log_prob(theta):
+        time.sleep(2e-5)
+        return -0.5 * float(theta @ theta)
+
+    far = pmcmc.Problem(log_prob, ["a"], initial=lambda n, rng: rng.normal(size=(n, 1)) + 1e4)
+    monkeypatch.setattr(
+        pmcmc.lead, "unsettled", lambda s, tick: "far" if s.rows[0] < 450 else None
+    )
+    result = pmcmc.run(far, nsteps=50, progress=True, **RUN | {"burnin": "auto"})
+    assert result.burnin > 800
+    said = re.findall(r"^(\d+)/(\d+) steps", capsys.readouterr().out, re.M)
+    late = [(int(a), int(b)) for a, b in said if int(a) > 2 * 500 + 50]
+    assert late
+    assert all(a < b for a, b in late)
+
+
 def test_without_progress_nothing_is_worked_out(problem, capsys, monkeypatch):
     monkeypatch.setattr(pmcmc.lead, "standing", lambda *_: pytest.fail("worked out"))
     pmcmc.run(problem, nsteps=200, **RUN)

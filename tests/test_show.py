@@ -4,6 +4,7 @@ import csv
 import os
 import re
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from pmcmc import plots
 from pmcmc.errors import StoreError, UsageError
 from pmcmc.export import export
 from pmcmc.report import report
+from pmcmc.team import Team
 
 NAMES = ["m", "log_f", "x*y z"]
 
@@ -161,6 +163,26 @@ def test_few_draws_can_be_looked_at(options):
     for _, figure in plots.figures(result):
         assert figure.axes
     assert "not enough" in report(result)
+
+
+def test_an_ensemble_that_is_still_in_burnin_can_be_looked_at(tmp_path, monkeypatch):
+    def uneven(team, ensembles, tick, held):
+        for ensemble, steps in zip(ensembles, (60, 5, 60), strict=True):
+            ensemble.advance()
+            while ensemble.steps < steps:
+                ensemble.advance()
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(0.05)
+        tick()
+
+    monkeypatch.setattr(Team, "advance", uneven)
+    result = sample(tmp_path / "x.h5")
+    assert result.steps == (40, 0, 40)
+    assert "an ensemble has no kept step yet" in str(result.verdict())
+    assert 0 < result.summary().acceptance_fraction < 1
+    assert len(dict(plots.figures(result))) == 5
+    assert "no kept step yet" in report(result)
+    export(result, "csv", tmp_path / "x.csv")
 
 
 def test_a_walker_that_never_moved_can_be_looked_at():

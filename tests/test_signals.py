@@ -271,6 +271,30 @@ def test_a_signal_within_the_decision_is_not_lost(launch, start, tmp_path, undis
     assert "nothing was written" in said
 
 
+FAILS_AT_A_STOP = """
+import os, signal, time
+from mpi4py import MPI
+parameters, initial, calls = ["a", "b"], [0.0, 0.0], 0
+def log_prob(theta):
+    global calls
+    calls += 1
+    time.sleep(0.001)
+    if calls == 300 and MPI.COMM_WORLD.rank == 0:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.2)
+        raise ValueError("the message")
+    return -0.5 * float(theta @ theta)
+"""
+
+
+@pytest.mark.parametrize("schedule", ["static", "demand"])
+def test_a_failure_at_the_time_of_a_stop_is_told(launch, model, tmp_path, schedule):
+    args = [model(FAILS_AT_A_STOP), "--nsteps", 10**6, "--mode", "pool", "--schedule", schedule]
+    done = launch(2, "-m", "pmcmc", *args, cwd=tmp_path, timeout=60)
+    assert done.returncode == 1, done
+    assert "the message" in done.stderr
+
+
 # ---- time
 
 

@@ -9,6 +9,7 @@ import pytest
 import pmcmc
 from jobs import Job
 from plain import assert_same_as_plain, assert_same_files, plain_emcee, streams
+from pmcmc.ensemble import Ensemble
 from pmcmc.errors import UsageError
 from pmcmc.reader import Reader
 from pmcmc.rules import CHECKS, Rules, checks, next_check, unsettled
@@ -179,13 +180,13 @@ def test_a_stop_within_a_check_leaves_a_run_that_is_not_finished(tmp_path, monke
 
     ensembles = []
     monkeypatch.setattr(Rules, "lacks", stopped)
-    begin = pmcmc.ensemble.Ensemble.__init__
+    begin = Ensemble.__init__
 
     def noted(self, *args, **kwargs):
         begin(self, *args, **kwargs)
         ensembles.append(self)
 
-    monkeypatch.setattr(pmcmc.ensemble.Ensemble, "__init__", noted)
+    monkeypatch.setattr(Ensemble, "__init__", noted)
     result = pmcmc.run(problem, seed=1, output=tmp_path / "x.h5", **options)
     assert looks == [(100,) * K]
     assert (result.status, result.steps, result.short) == ("stopped", (100,) * K, False)
@@ -233,7 +234,7 @@ def test_nobody_waits_for_a_check_that_waits_for_him(launch, tmp_path, model, mo
     else:  # alike in steps there, unless a run on more ranks left them apart
         split = [*args[:-6], "--output", "x.h5", "--teams", "4"]
         path = tmp_path / "x.h5"
-        with Job(launch, 4, *split, cwd=tmp_path, env=sleep | {"SLEEP": "0.003"}) as job:
+        with Job(launch, 4, *split, cwd=tmp_path, env={"SLEEP": "0.0005"}) as job:
             job.until(lambda: path.exists() and max(Reader(path).steps) > 90)
             job.signal(signal.SIGTERM)
             assert job.end()[0] == 75

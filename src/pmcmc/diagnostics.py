@@ -92,7 +92,9 @@ def r_hat(chains: Sequence[Array]) -> float:
 
 
 def quantiles(chains: Sequence[Array], levels: Sequence[float] = QUANTILES) -> tuple[float, ...]:
-    """Return quantiles of all draws of one parameter."""
+    """Return quantiles of all draws of one parameter; NaN where there is none."""
+    if not any(c.size for c in chains):
+        return (math.nan,) * len(levels)
     flat = np.concatenate([c.ravel() for c in chains])
     return tuple(float(q) for q in np.quantile(flat, levels))
 

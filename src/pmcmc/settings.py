@@ -68,7 +68,7 @@ def agree(args: dict[str, Any], control: Control) -> tuple[str, dict[str, Any]]:
                 alone = any(other != found for _, other in all_ranks)
                 raise UsageError(found + (where if alone else ""))
             if found != first:
-                raise UsageError(f"the config file differs{where}: {found[1]}, not {first[1]}")
+                raise UsageError(_difference(found, first, where))
         name, options = first
         if "output" not in options:
             options["output"] = model.stem(name) + ".h5"
@@ -82,6 +82,15 @@ def agree(args: dict[str, Any], control: Control) -> tuple[str, dict[str, Any]]:
         control.end(exc)
     control.close()
     return agreed
+
+
+def _difference(found: Any, first: Any, where: str) -> str:
+    if found[0] != first[0]:
+        return f"the model is {found[0]}{where}, and {first[0]} on rank 0. Do all read the same?"
+    return (
+        f"the settings differ{where}: {found[1]}, and on rank 0 {first[1]}. Do all read the same "
+        "config file?"
+    )
 
 
 def _free_name(name: str, resume: bool) -> str:

@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from madeup import Draws, header
-from pmcmc import job, lock
+from pmcmc import job, lock, writer
 from pmcmc.errors import StoreError, UsageError
-from pmcmc.lock import SILENCE, Lock, Writer, being_written, holder, lock_path
+from pmcmc.lock import SILENCE, Lock, being_written, holder, lock_path
 from pmcmc.output import Output
 from pmcmc.store import Store
+from pmcmc.writer import Writer
 
 
 @pytest.fixture(autouse=True)
@@ -131,7 +132,7 @@ def test_the_remains_of_a_process(path):
     child = subprocess.Popen(
         [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
     )
-    held_by(path, pid=child.pid, born=lock._born(child.pid))
+    held_by(path, pid=child.pid, born=writer.born(child.pid))
     assert being_written(path) is not None
     child.stdin.close()
     limit = time.monotonic() + 10
@@ -197,13 +198,13 @@ def test_a_number_left_over_in_the_environment_is_not_this_job(monkeypatch, aliv
 
 def test_a_process_that_is_hidden_is_alive(path, monkeypatch):
     """Where /proc is mounted with hidepid, other users' processes are not to be seen."""
-    monkeypatch.setattr(lock, "_born", lambda pid: "")
+    monkeypatch.setattr(writer, "born", lambda pid: "")
     held_by(path, pid=1)
 
     def kill(pid, number):
         raise PermissionError
 
-    monkeypatch.setattr(lock.os, "kill", kill)
+    monkeypatch.setattr(writer.os, "kill", kill)
     with pytest.raises(UsageError):
         Lock(path).acquire()
     held_by(path, pid=1, silent=SILENCE + 20)
@@ -430,7 +431,7 @@ def test_without_hard_links(path, monkeypatch, number):
 def test_a_lock_that_is_just_being_written_is_waited_for(path, monkeypatch):
     """Without links it is empty for an instant."""
     lock_path(path).touch()
-    real = lock._read
+    real = lock.read_writer
     looks = []
 
     def read(where):
@@ -439,7 +440,7 @@ def test_a_lock_that_is_just_being_written_is_waited_for(path, monkeypatch):
             held_by(path, born="1")
         return real(where)
 
-    monkeypatch.setattr(lock, "_read", read)
+    monkeypatch.setattr(lock, "read_writer", read)
     assert "that process is gone" in Lock(path).acquire()
 
 

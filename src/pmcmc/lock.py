@@ -13,97 +13,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import glob
-import json
 import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from . import job
 from .errors import StoreError, UsageError
+from .writer import SILENCE, UNREADABLE, Writer, read_writer
 
 BEAT = 20.0  # seconds between heartbeats
-SILENCE = 300.0  # seconds without one, after which a writer is taken to be dead
 _PATIENCE = 10.0  # seconds to wait for others who take over the same lock
-_UNREADABLE = "unreadable"
 # what link(2) says where a file system has no hard links
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
-
-
-@dataclass(frozen=True)
-class Writer:
-    """Who writes a file, in terms that another process can check.
-
-    ``machine`` is the boot of the host and its process space, ``born`` when the process began, in
-    clock ticks since that boot; both empty where the system does not tell.
-    """
-
-    token: str
-    host: str
-    pid: int
-    machine: str
-    born: str
-    job: str | None
-    cluster: str
-    restarts: int
-    since: str
-
-    @classmethod
-    def here(cls) -> Writer:
-        """Describe this process."""
-        pid, number = os.getpid(), job.job_id()
-        if number is not None and job.alive(number) is False:
-            number = None  # left over in the environment: its end is not that of this process
-        return cls(
-            token=secrets.token_hex(8),
-            host=socket.gethostname(),
-            pid=pid,
-            machine=_machine(),
-            born=_born(pid),
-            job=number,
-            cluster=job.cluster(),
-            restarts=job.restarts(),
-            since=time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        )
-
-    def text(self) -> str:
-        """Return what stands in the lock."""
-        return json.dumps(asdict(self))
-
-    def __str__(self) -> str:
-        """Return host, process and job."""
-        if self.token == _UNREADABLE:
-            return "an unknown writer (its lock cannot be read)"
-        text = f"process {self.pid} on host {self.host}"
-        return text + (f", Slurm job {self.job}" if self.job else "")
-
-    def dead(self, silent: float) -> str | None:
-        """Return why this writer must be gone, None if it may be alive.
-
-        ``silent`` is how long there was no heartbeat, in seconds.
-        """
-        if self.job and self.job == job.job_id() and self.restarts < job.restarts():
-            return "that was before the job was requeued"
-        if self.host == socket.gethostname() and self.machine and self.machine == _machine():
-            born = _born(self.pid)
-            if born == self.born and born:
-                return None
-            if born or not _hidden(self.pid):
-                return "that process is gone"
-        # two clusters may share a file system, and count their jobs alike
-        asked = self.job and self.job != job.job_id() and self.cluster == job.cluster()
-        if asked and job.alive(str(self.job)) is False:
-            return "that job has left the queue"
-        if silent > SILENCE:
-            return f"it gave no sign of life for {silent / 60:.0f} minutes"
-        return None
-
-
-_TYPES = {field.name: str(field.type).replace("None", "NoneType") for field in fields(Writer)}
 
 
 class Lock:
@@ -150,7 +73,7 @@ class Lock:
             if other.token == self.writer.token:  # made, though the answer was lost on the way
                 return self._hold(None)
             why = "--break-lock was given" if force else other.dead(silent)
-            if why is None and other.token == _UNREADABLE and silent < _PATIENCE / 10:
+            if why is None and other.token == UNREADABLE and silent < _PATIENCE / 10:
                 time.sleep(0.02)  # it may be half written
                 continue
             if why is None:
@@ -176,7 +99,7 @@ class Lock:
         """
         if not self._held:
             return
-        found = _read(self.path)
+        found = read_writer(self.path)
         if found is None:
             raise StoreError(
                 f"the lock {self.path} is gone, and so perhaps is the right to write: this job "
@@ -208,7 +131,7 @@ class Lock:
         return remark
 
     def _mine(self) -> bool:
-        found = _read(self.path)
+        found = read_writer(self.path)
         return found is not None and found.token == self.writer.token
 
     def _place(self, path: Path) -> bool:
@@ -259,7 +182,7 @@ class Lock:
                 self._change(key, found[0].token, key.unlink)
             return False
         try:
-            now = _read(path)
+            now = read_writer(path)
             if now is None or now.token != token:
                 return False
             change()
@@ -293,22 +216,8 @@ def being_written(path: Path) -> Writer | None:
     return found[0]
 
 
-def _read(path: Path) -> Writer | None:
-    try:
-        text = path.read_text(errors="replace")
-    except OSError:
-        return None
-    with contextlib.suppress(ValueError, TypeError):
-        writer = Writer(**json.loads(text))
-        right = all(type(v).__name__ in _TYPES[k] for k, v in asdict(writer).items())
-        if right and writer.token.isalnum():
-            return writer
-    # not one of ours, of another version, or not yet written whole: judged by its age
-    return Writer(_UNREADABLE, "?", 0, "", "", None, "", 0, "?")
-
-
 def _age(lock: Path) -> tuple[Writer, float] | None:
-    writer = _read(lock)
+    writer = read_writer(lock)
     try:
         return None if writer is None else (writer, _silence(lock))
     except OSError:  # released just now
@@ -330,32 +239,3 @@ def _silence(lock: Path) -> float:
             probe.unlink()
     except OSError:  # a folder to read only
         return time.time() - touched
-
-
-def _machine() -> str:
-    """Return the boot of this host and its process space."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return ""
-
-
-def _hidden(pid: int) -> bool:
-    """Tell whether there is a process, of another user, that /proc may not show."""
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except OSError:
-        pass
-    return False
-
-
-def _born(pid: int) -> str:
-    """Return when a process began; "" if there is none, or only its remains."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import STOPPED, StoreError, UsageError
-from .lock import Writer, being_written
+from .lock import being_written
 from .result import Result, load
+from .writer import Writer
 
 SHORT = 3  # status of a file that finished short of its stop rule
 WRITING = 4  # of one that a job is writing now

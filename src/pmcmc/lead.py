@@ -174,7 +174,7 @@ class Lead:
             return
         # rows after a check that is not decided were held back: without them it is not complete
         complete = all(self._complete.values()) and all(
-            block.steps == self._end_of(block.ensemble) for block in blocks
+            block.steps >= self._end_of(block.ensemble) for block in blocks
         )
         status = "running"
         if self._final and not (complete and self._rules.given):

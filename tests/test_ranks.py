@@ -118,7 +118,7 @@ def test_mpich_draws_equal_plain_emcee(launch, tmp_path, model, ranks, shape):
 
 @pytest.mark.slow
 def test_pools_beside_each_other_go_on(launch, tmp_path, model):
-    """Thirty ranks of quick tasks on few cores: none starves. A row of sched_yield made some."""
+    """Twenty ranks of quick tasks on few cores: none starves. A row of sched_yield made some."""
     model(TEXTS["blobs"])
     args = f"{ARGS['blobs']} --nsteps 90 {SHAPES['pool']} --seed 5".split()
     with ThreadPoolExecutor(4) as pool:

@@ -19,8 +19,8 @@ from typing import Any
 from . import job, measure
 from ._version import __version__
 from .comm import OVERRIDE, abort, abort_with, launcher_rank, look, wait_until, where
-from .facts import Facts, Link, RankFacts
-from .judge import Finding, judge, verdict
+from .facts import Facts, Finding, Link, RankFacts
+from .judge import judge, verdict
 from .signals import Signalled
 
 PATIENCE = 30.0  # seconds for a rank, or a file system, to answer

@@ -1,9 +1,10 @@
-"""What the doctor measures, as plain records."""
+"""What the doctor measures, and what it finds, as plain records."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -80,3 +81,16 @@ class Facts:
         for one in self.ranks.values():
             found.setdefault(one.host, []).append(one)
         return found
+
+
+Level = Literal["ok", "warning", "wrong"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report; ``advice`` says what to do where the level is not ok."""
+
+    check: str
+    level: Level
+    text: str
+    advice: str = ""

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 from .comm import OVERRIDE, ROOT_ONLY_DISPATCHES, launched
-from .facts import Facts, FolderFacts, RankFacts
+from .facts import Facts, Finding, FolderFacts, Level, RankFacts
 from .talk import time_text
-
-Level = Literal["ok", "warning", "wrong"]
 
 ALIKE = ("pmcmc", "Python", "emcee", "numpy", "MPI library")  # the draws, or the talk, need these
 SLOW_MESSAGE = 5e-4  # seconds, one way: longer is no fast network
@@ -20,16 +16,6 @@ SLOW_COMMIT = 1.0  # seconds
 CLOCKS_APART = 1.0  # seconds
 LITTLE_SPACE, NO_SPACE = 2**30, 64 * 2**20  # bytes; a block alone may take the latter
 _SHOWN = 4  # hosts or ranks that are named before "and 7 more"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report; ``advice`` says what to do where the level is not ok."""
-
-    check: str
-    level: Level
-    text: str
-    advice: str = ""
 
 
 def judge(facts: Facts) -> list[Finding]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -208,3 +209,39 @@ def checksum(record: Array) -> int:
     """Return the checksum of a record: of its number, status and states."""
     head = int(record["sequence"]) * len(STATUSES) + int(record["status"])
     return zlib.crc32(record["ensembles"].tobytes(), head & 0xFFFFFFFF)
+
+
+# ---- what emcee's HDFBackend and plain h5py read beside the record
+
+Shown = Iterable[
+    tuple[str, Mapping[str, Any], Array]
+]  # of a group: its name, attributes, accepted
+
+
+def show(file: h5py.File, groups: Shown) -> None:
+    """Write the attributes and counts of an ensemble's groups."""
+    for name, values, accepted in groups:
+        group = file[name]
+        group["accepted"][...] = accepted
+        for key, value in values.items():
+            group.attrs.modify(key, value)
+
+
+def is_shown(file: h5py.File, groups: Shown) -> bool:
+    """Tell whether the attributes and counts of an ensemble's groups are these."""
+    return all(
+        np.array_equal(file[name]["accepted"], accepted)
+        and all(np.array_equal(file[name].attrs[k], v) for k, v in values.items())
+        for name, values, accepted in groups
+    )
+
+
+def shown_status(file: h5py.File) -> str | None:
+    """Return the attribute, None where a writer was killed while its text was changing.
+
+    A text of variable length lives apart from its attribute, and HDF5 writes the two in two steps.
+    """
+    try:
+        return str(file.attrs["status"])
+    except OSError:
+        return None

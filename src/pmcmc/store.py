@@ -27,7 +27,18 @@ import numpy.typing as npt
 
 from .disk import Disk, check_output, part_path, sync
 from .errors import StoreError
-from .layout import PHASES, STATUSES, TIMING, Header, group_name, lay_out, shown
+from .layout import (
+    PHASES,
+    STATUSES,
+    TIMING,
+    Header,
+    group_name,
+    is_shown,
+    lay_out,
+    show,
+    shown,
+    shown_status,
+)
 from .reader import Reader, open_to_read, reason
 from .record import Block, Record
 
@@ -109,7 +120,7 @@ class Store:
         """
         self._record.data[...] = reader.record
         with _telling(self.path), self._look() as file:
-            whole = _shown_status(file) is not None
+            whole = shown_status(file) is not None
         if self.header.asked != reader.header.asked:
             self._record.mark("running")  # there is more to do now
             self._lay_out_anew(reader)
@@ -118,8 +129,8 @@ class Store:
         self.created = True
         with _telling(self.path), self._look() as file:
             ensembles = range(len(self.header.steps))
-            self._stale = {e for e in ensembles if not self._is_shown(file, e)}
-            self.stale = bool(self._stale) or _shown_status(file) != shown(self.status)
+            self._stale = {e for e in ensembles if not is_shown(file, self._record.shown(e))}
+            self.stale = bool(self._stale) or shown_status(file) != shown(self.status)
 
     def commit(self, blocks: Sequence[Block], status: str = "running") -> None:
         """Write blocks and the state after them, as one step.
@@ -276,7 +287,7 @@ class Store:
             self._add_times(file, reader.timings())
             self._write_record(file)
             for e in range(len(self.header.steps)):
-                self._show(file, e)
+                show(file, self._record.shown(e))
             file.attrs.modify("status", shown(self.status))
 
     def _rows_at_once(self) -> int:
@@ -295,9 +306,9 @@ class Store:
         self._write_record(file)
         self._flush(file)
         for e in self._stale:
-            self._show(file, e)
+            show(file, self._record.shown(e))
         self._stale = set()
-        if _shown_status(file) != shown(status):
+        if shown_status(file) != shown(status):
             file.attrs.modify("status", shown(status))
 
     def _write_record(self, file: h5py.File) -> None:
@@ -315,33 +326,6 @@ class Store:
             group["log_prob"][at] = rows.log_prob
             if rows.blobs is not None:
                 group["blobs"][at] = rows.blobs
-
-    # ---- what emcee reads
-
-    def _show(self, file: h5py.File, e: int) -> None:
-        for name, values, accepted in self._record.shown(e):
-            group = file[name]
-            group["accepted"][...] = accepted
-            for key, value in values.items():
-                group.attrs.modify(key, value)
-
-    def _is_shown(self, file: h5py.File, e: int) -> bool:
-        return all(
-            np.array_equal(file[name]["accepted"], accepted)
-            and all(np.array_equal(file[name].attrs[k], v) for k, v in values.items())
-            for name, values, accepted in self._record.shown(e)
-        )
-
-
-def _shown_status(file: h5py.File) -> str | None:
-    """Return the attribute, None where a writer was killed while its text was changing.
-
-    A text of variable length lives apart from its attribute, and HDF5 writes the two in two steps.
-    """
-    try:
-        return str(file.attrs["status"])
-    except OSError:
-        return None
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import emcee
 import h5py
 import numpy as np
 import pytest
+from scipy import stats
 
 import pmcmc
 from jobs import MODEL, Job, arguments, left_behind, resume
@@ -347,9 +348,6 @@ def test_moves_as_objects_of_the_caller(tmp_path):
 # ---- what must not change
 
 
-PRIORS = pytest.importorskip("scipy.stats")
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -408,7 +406,6 @@ def test_another_moves_option(path):
 
 @pytest.mark.parametrize("prior", ["other bounds", "another kind", "none"])
 def test_other_priors(path, prior):
-    stats = PRIORS
     table = {"a": stats.uniform(-5, 10), "b": stats.norm(0, 2)}
 
     def made(table):

@@ -108,7 +108,7 @@ class Lead:
         self.store.reopen(reader)
         status = self._final_status()
         if tuple(self.store.rows) != self.store.header.steps:
-            self._cut(status)
+            self._cut()  # its stop rule is met
         elif self.store.stale or self.store.status != status:
             self.store.commit([], status)
         return status
@@ -248,10 +248,10 @@ class Lead:
         header = self.store.header
         return header.burnin + header.steps[ensemble] * header.thin_by
 
-    def _cut(self, status: str = "finished") -> None:
+    def _cut(self) -> None:
         """Let the file end with the rows it has."""
         rows = tuple(int(n) for n in self.store.rows)
-        self.store.arrange(replace(self.store.header, steps=rows), status)
+        self.store.arrange(replace(self.store.header, steps=rows), "finished")
 
     def _final_status(self) -> str:
         if not self._rules.given:

@@ -246,21 +246,18 @@ def _digits(sd: float) -> int | None:
 def _offset(row: Row) -> bool:
     """Tell whether the digits that matter would not fit, the values being far from zero."""
     digits, most = _digits(row.sd), max(abs(row.q16), abs(row.q84))
-    wide = digits is None or most >= 10 ** (8 - digits)
-    return wide and math.isfinite(row.sd) and most >= 10 * row.sd > 0
+    return not _fits(most, digits) and math.isfinite(row.sd) and most >= 10 * row.sd > 0
 
 
 def _exact(value: float, sd: float) -> str:
     """Return a value with as many digits as two figures of ``sd`` ask for, if they have room."""
-    decimals = 1 - math.floor(math.log10(sd))
-    fixed = f"{value:.{max(decimals, 0)}f}" if abs(value) < 1e14 else ""
-    if value and decimals <= 12 and 0 < len(fixed) <= 14:
-        return fixed
-    figures = 1 + math.floor(math.log10(abs(value) or 1.0)) + decimals
-    return f"{value:.{min(max(figures - 1, 2), 5)}e}"
+    text = f"{value:.{max(0, 1 - math.floor(math.log10(sd)))}f}"
+    return text if len(text) <= 14 else f"{value:.5e}"
 
 
 def _number(value: float, digits: int | None) -> str:
-    if digits is None or abs(value) >= 10 ** (8 - digits):
-        return f"{value:.2e}"
-    return f"{value:.{digits}f}"
+    return f"{value:.{digits}f}" if _fits(value, digits) else f"{value:.2e}"
+
+
+def _fits(value: float, digits: int | None) -> bool:
+    return digits is not None and not abs(value) >= 10 ** (8 - digits)

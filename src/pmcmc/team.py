@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 import greenlet
 import numpy as np
@@ -45,9 +45,6 @@ class Stepper(Protocol):
 
     def advance(self) -> None:
         """Start, or take a step."""
-
-
-S = TypeVar("S", bound=Stepper)
 
 
 class Team:
@@ -97,16 +94,16 @@ class Team:
         self._threads = any_thread()
         self._quick = False
         self._hub: Any = None
-        self._waiting: list[tuple[Batch | _Hold, Any]] = []
+        self._waiting: list[tuple[Callable[[], bool], Any]] = []  # until when, and the greenlet
         self._tick: Callable[[], None] = lambda: None
 
     # ---- the root
 
     def advance(
         self,
-        ensembles: Sequence[S],
+        ensembles: Sequence[Stepper],
         tick: Callable[[], None],
-        held: Callable[[S], bool] = lambda _: False,
+        held: Callable[[Any], bool] = lambda _: False,
     ) -> None:
         """Advance ensembles until all are done; ``tick`` is called often, between evaluations.
 
@@ -135,8 +132,7 @@ class Team:
         batch = self.dispatcher.batch(np.ascontiguousarray(coords, dtype=np.float64))
         if self._hub is not None:
             self.dispatcher.queue(batch, self._choice().chunk)
-            self._waiting.append((batch, greenlet.getcurrent()))
-            self._hub.switch()
+            self.suspend(lambda: batch.done)
         else:
             own = self.dispatcher.share(batch)
             self.dispatcher.receive()
@@ -158,7 +154,12 @@ class Team:
     def _choice(self) -> Choice:
         return self.scheduler.choose(self._rows)
 
-    def _interleave(self, ensembles: Sequence[S], held: Callable[[S], bool]) -> None:
+    def suspend(self, over: Callable[[], bool]) -> None:
+        """Leave the greenlet of an ensemble for the others, until it is ``over``."""
+        self._waiting.append((over, greenlet.getcurrent()))
+        self._hub.switch()
+
+    def _interleave(self, ensembles: Sequence[Stepper], held: Callable[[Any], bool]) -> None:
         """Advance ensembles at once, until they are done or equal blocks are the better way."""
         driver = _Driver(self, ensembles, held)
         try:
@@ -169,12 +170,10 @@ class Team:
             helper.start()
             try:
                 self._work_beside(helper)
-            except BaseException:
+            finally:
                 helper.end()
                 if isinstance(helper.failure, Announced | PeerFailed):
-                    raise helper.failure from None  # who failed first is heard
-                raise
-            helper.end()
+                    raise helper.failure  # who failed first is heard; a mere stop hides nothing
             if helper.failure is not None:
                 raise helper.failure
         finally:
@@ -227,21 +226,12 @@ class Team:
         return evaluated
 
 
-class _Hold:
-    """What an ensemble that is held waits for."""
-
-    def __init__(self, over: Callable[[], bool]) -> None:
-        self._over = over
-
-    @property
-    def done(self) -> bool:
-        return self._over()
-
-
-class _Driver(Generic[S]):
+class _Driver:
     """Steps ensembles in greenlets, and sends and receives for them; all in one thread."""
 
-    def __init__(self, team: Team, ensembles: Sequence[S], held: Callable[[S], bool]) -> None:
+    def __init__(
+        self, team: Team, ensembles: Sequence[Stepper], held: Callable[[Any], bool]
+    ) -> None:
         self.team, self.ensembles, self.held = team, ensembles, held
         self.running = 0
         self.draining = False
@@ -257,10 +247,10 @@ class _Driver(Generic[S]):
                 self.running += 1
                 greenlet.greenlet(self._live).switch(ensemble)
         found = team.dispatcher.receive()
-        ready: list[tuple[Batch | _Hold, Any]] = []
-        waiting: list[tuple[Batch | _Hold, Any]] = []
-        for batch, suspended in team._waiting:  # asked once: the root ends others meanwhile
-            (ready if batch.done else waiting).append((batch, suspended))
+        ready: list[tuple[Callable[[], bool], Any]] = []
+        waiting: list[tuple[Callable[[], bool], Any]] = []
+        for over, suspended in team._waiting:  # asked once: the root ends others meanwhile
+            (ready if over() else waiting).append((over, suspended))
         if ready:
             team._waiting = waiting
             for _, suspended in ready:
@@ -270,13 +260,11 @@ class _Driver(Generic[S]):
         team._tick()
         return (found or bool(ready) or None) if self.running else False
 
-    def _live(self, ensemble: S) -> None:
+    def _live(self, ensemble: Stepper) -> None:
         """Advance one ensemble to its end, or to the end of a step when the way changes."""
         while not (ensemble.done or self.draining):
             if self.held(ensemble):
-                hold = _Hold(lambda: self.draining or not self.held(ensemble))
-                self.team._waiting.append((hold, greenlet.getcurrent()))
-                self.team._hub.switch()
+                self.team.suspend(lambda: self.draining or not self.held(ensemble))
             else:
                 ensemble.advance()
         self.running -= 1

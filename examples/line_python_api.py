@@ -33,9 +33,9 @@ problem = pmcmc.Problem(
     initial=[-1.0, 4.5, -0.8],  # a point near the bulk: the walkers start in a small ball round it
     args=(x, y, yerr),
 )
-result = pmcmc.run(problem, nsteps=2000, nwalkers=64, nensembles=4, seed=1)
+result = pmcmc.run(problem, nwalkers=32, seed=1)  # until there are enough draws
 
 if result is not None:  # on rank 0; with output="line.h5" every rank gets the result
-    print(result.summary())
+    print(result.summary(), result.verdict(), sep="\n\n")
     draws = result.get_chain(flat=True)
     print(f"{len(draws)} draws; P(m < -1) = {np.mean(draws[:, 0] < -1):.2f}")

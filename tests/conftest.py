@@ -12,8 +12,25 @@ from pathlib import Path
 
 import pytest
 
-COMPLETE = bool(os.environ.get("PMCMC_TEST_COMPLETE"))  # nothing may be missing (.ci/run)
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--complete",
+        action="store_true",
+        help="also the slow tests; a missing MPI or Slurm is a failure, not a skip",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave the slow tests out, unless they are asked for: all, by -m, or one by its name."""
+    by_name = any("::" in argument for argument in config.args)
+    if config.getoption("complete") or config.getoption("markexpr") or by_name:
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in set(slow)]
 
 
 @dataclass(frozen=True)
@@ -23,6 +40,10 @@ class Launcher:
     python: str
     mpiexec: str
     openmpi: bool
+
+    def killed_by(self, number: int) -> int:
+        """Return mpiexec's exit status where a signal ended a rank."""
+        return 128 + number if self.openmpi else number
 
     def __call__(
         self, n: int, *args: object, cwd: Path, timeout: float = 300, env: dict | None = None
@@ -83,28 +104,29 @@ def _launcher(python: str) -> Launcher | None:
     return Launcher(python, mpiexec, "Open MPI" in told.stdout or "prte" in told.stdout.lower())
 
 
-def _missing(what: str) -> None:
-    if COMPLETE:
-        pytest.fail(f"{what}, and PMCMC_TEST_COMPLETE is set")
+def missing(config: pytest.Config, what: str) -> None:
+    """Skip a test for something that is not there; with --complete it fails."""
+    if config.getoption("complete"):
+        pytest.fail(f"{what} (--complete: nothing may be missing)")
     pytest.skip(what)
 
 
 @pytest.fixture(scope="session")
-def launch() -> Launcher:
+def launch(pytestconfig) -> Launcher:
     """Start ranks under this interpreter's MPI."""
     launcher = _launcher(sys.executable)
     if launcher is None:
-        _missing("there is no mpiexec: pip install '.[mpich,test]'")
+        missing(pytestconfig, "there is no mpiexec: pip install '.[mpich,test]'")
     return launcher
 
 
 @pytest.fixture(scope="session")
-def launch_openmpi() -> Launcher:
+def launch_openmpi(pytestconfig) -> Launcher:
     """Start ranks under Open MPI: this MPI, or that of the interpreter PMCMC_TEST_OPENMPI."""
     python = os.environ.get("PMCMC_TEST_OPENMPI", sys.executable)
     launcher = _launcher(python)
     if launcher is None or not launcher.openmpi:
-        _missing("PMCMC_TEST_OPENMPI names no interpreter with pmcmc and Open MPI")
+        missing(pytestconfig, "PMCMC_TEST_OPENMPI names no interpreter with pmcmc and Open MPI")
     return launcher
 
 

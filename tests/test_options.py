@@ -1,23 +1,31 @@
 """Options: what is accepted, what is refused and how it is said; the TOML file."""
 
+import inspect
 import pickle
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import emcee
 import numpy as np
 import pytest
 
+import pmcmc
+from pmcmc.cli.arguments import COMMANDS, needs_ranks, parse
+from pmcmc.cli.settings import read_config
 from pmcmc.errors import UsageError
-from pmcmc.options import OPTIONS, check, complete, read_config
+from pmcmc.options import OPTIONS, RunOptions, check
 
 # the contract's table; None: off, drawn, or worked out from the model and the ranks
 CONTRACT = {
     "output": None,
-    "nsteps": 5000,
-    "burnin": 100,
+    "nsteps": "auto",
+    "burnin": "auto",
+    "rescue": None,
     "nwalkers": None,
     "nensembles": None,
-    "mode": "split",
+    "mode": "auto",
     "teams": None,
     "seed": None,
     "moves": None,
@@ -27,6 +35,7 @@ CONTRACT = {
     "checkpoint": 60,
     "max_time": None,
     "resume": False,
+    "no_verify": False,
     "overwrite": False,
     "break_lock": False,
     "on_error": "abort",
@@ -47,11 +56,96 @@ WHOLE = {
 
 def test_defaults_are_those_of_the_contract():
     ours = {"schedule": "auto"}  # beside the contract
-    assert complete({}) == {name: (CONTRACT | ours)[name] for name in OPTIONS}
+    assert vars(RunOptions()) == {name: (CONTRACT | ours)[name] for name in OPTIONS}
 
 
 def test_given_values_stand_over_defaults():
-    assert complete({"nsteps": 7}) == complete({}) | {"nsteps": 7}
+    assert vars(RunOptions(nsteps=7)) == vars(RunOptions()) | {"nsteps": 7}
+
+
+def test_run_spells_out_every_option():
+    parameters = inspect.signature(pmcmc.run).parameters.values()
+    keywords = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+    assert [p.name for p in keywords] == [n for n in OPTIONS if n != "dry_run"]
+    assert all(p.default is None for p in keywords)  # not given: with resume, the file's
+    text = inspect.getdoc(pmcmc.run)
+    told = dict(re.findall(r"^(\w+) : .*\n((?:    .*\n)+)", text, re.M))
+    assert list(told)[2:] == [p.name for p in keywords]
+    for name, text in told.items():
+        default = OPTIONS[name].default if name in OPTIONS else None
+        if default is not None:
+            expected = f'"{default}"' if isinstance(default, str) else f"{default:g}"
+            expected = {"0": "False"}.get(expected, expected)
+            assert f" Default: {expected}." in " ".join(text.split()), name
+        assert "Default: " in text or name == "problem"
+
+
+def test_the_command_line_has_every_option():
+    command, given = parse([])
+    assert (command, [n for n in given if n not in ("model", "config")]) == ("run", [*OPTIONS])
+    assert set(given.values()) == {None}  # not given
+    flags = [f for argument in COMMANDS["run"].arguments() for f in argument.long_flags()]
+    switched = ["--" + name.replace("_", "-") for name in OPTIONS]
+    assert [f for f in flags if f not in ("--config", "--no-progress", "--no-rescue")] == switched
+    slurm = {f for argument in COMMANDS["slurm"].arguments() for f in argument.long_flags()}
+    assert set(flags) < slurm
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_is_a_key_of_the_file(name, tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_text(f"{name} = 2024-01-01")  # what no option takes
+    with pytest.raises(UsageError, match=f"{name}: expected|moves is .*: expected"):
+        read_config(path)
+
+
+def test_the_table_in_the_readme():
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    lines = text[text.index("| option | meaning | default |") :].split("\n\n")[0].splitlines()[2:]
+    rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    table = {re.match("`--([a-z-]+)", row[0])[1].replace("-", "_"): row[2] for row in rows}
+    assert [name for name in table if name != "config"] == list(OPTIONS)
+    for name, option in OPTIONS.items():
+        if option.metavar is not None and option.default is not None:
+            number = isinstance(option.default, int | float)
+            assert table[name] == (f"{option.default:g}" if number else option.default), name
+
+
+def test_every_command_has_somebody_to_do_it():
+    assert all(callable(command.handler(name)) for name, command in COMMANDS.items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needs"),
+    [
+        ("", True),
+        ("model.py", True),
+        ("--nsteps 5", True),
+        ("doctor", True),
+        ("run --help", False),
+        ("-h", False),
+        ("--version", False),
+        ("status x.h5", False),
+        ("slurm model.py", False),
+    ],
+)
+def test_which_command_needs_ranks(arguments, needs):
+    assert needs_ranks(arguments.split()) is needs
+
+
+def test_what_comes_before_the_limit_on_threads_loads_no_numpy():
+    code = "import sys, pmcmc.__main__; print({'numpy', 'mpi4py.MPI'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
+def test_run_refuses_other_keywords():
+    with pytest.raises(
+        UsageError, match=r"no option nstep \(did you mean nsteps\?\); the options"
+    ):
+        pmcmc.run(None, nstep=3)
+    with pytest.raises(UsageError, match="dry_run is for the command line"):
+        pmcmc.run(None, dry_run=True)
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -107,7 +201,7 @@ def test_checkpoint_refuses_what_is_no_time(value):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("mode", "spilt", "mode: expected split or pool.*got 'spilt'"),
+        ("mode", "spilt", "mode: expected auto, split or pool.*got 'spilt'"),
         ("overwrite", "yes", "overwrite: expected true or false, got 'yes'"),
         ("dry_run", 1, "dry_run: expected true or false, got 1"),
         ("progress", 0, "progress: expected true or false, got 0"),
@@ -197,7 +291,7 @@ def test_the_model_is_relative_to_the_file(config, tmp_path):
         ("[run]\nnsteps = 3", "there is no key run"),
         ("nsteps = = 3", r"some\.toml is not TOML: .*line 1"),
         (b"\xff\xfe", r"some\.toml is not TOML"),
-        ("nsteps = true", "nsteps: expected a whole number of at least 1, got True"),
+        ("nsteps = true", "nsteps: expected a whole number of at least 1, or auto, got True"),
         ("model = 3", "model: expected the name of a model, got 3"),
         ('mode = "pool"\nteams = 2', "teams is 2 and mode is pool"),
     ],
@@ -212,7 +306,10 @@ def test_a_wrong_value_in_the_file_says_nothing_else(config):
     path = config("nsteps = 1.5")
     with pytest.raises(UsageError) as caught:
         read_config(path)
-    assert str(caught.value) == f"{path}: nsteps: expected a whole number of at least 1, got 1.5"
+    assert (
+        str(caught.value)
+        == f"{path}: nsteps: expected a whole number of at least 1, or auto, got 1.5"
+    )
 
 
 def test_a_file_that_is_not_there(tmp_path):

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .engine import run
+    from .diagnostics.summary import Summary
+    from .engine.run import run
     from .errors import (
         EvaluationError,
         Interrupted,
@@ -27,11 +28,10 @@ if TYPE_CHECKING:
         StoreError,
         UsageError,
     )
-    from .plan import Plan, make_plan
-    from .pool import MPIPool
-    from .problem import Problem
-    from .result import Result, load
-    from .summary import Summary
+    from .model.problem import Problem
+    from .pool.mpipool import MPIPool
+    from .prepare.plan import Plan, make_plan
+    from .results.result import Result, load
 
 __all__ = [
     "EvaluationError",
@@ -54,14 +54,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "MPIPool": "pool",
-    "Plan": "plan",
-    "make_plan": "plan",
-    "Problem": "problem",
-    "Result": "result",
-    "load": "result",
-    "run": "engine",
-    "Summary": "summary",
+    "MPIPool": "pool.mpipool",
+    "Plan": "prepare.plan",
+    "make_plan": "prepare.plan",
+    "Problem": "model.problem",
+    "Result": "results.result",
+    "load": "results.result",
+    "run": "engine.run",
+    "Summary": "diagnostics.summary",
 }
 
 

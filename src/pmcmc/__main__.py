@@ -5,25 +5,21 @@ The order matters: numpy, which the command line imports, reads the number of th
 
 from __future__ import annotations
 
+import atexit
 import os
+import signal
 import sys
+import threading
 import time
+from typing import NoReturn
 
-from .comm import abort_with, launcher_rank, limit_threads, world
-from .errors import STOPPED, LaunchError, PmcmcError, exit_status
-from .signals import Signalled, Watch
+from . import streams
+from .cli.arguments import needs_ranks
+from .errors import ExitStatus, LaunchError, PmcmcError, exit_status
+from .mpi.startup import abort_with, launcher_rank, limit_threads, world
+from .signals import Signalled, SignalWatch
 
-WITHOUT_RANKS = (
-    "summary",
-    "plot",
-    "report",
-    "export",
-    "status",
-    "slurm",
-    "-h",
-    "--help",
-    "--version",
-)
+_FAREWELL = 1.0  # seconds for threads of the model's to end with the run
 
 
 def main() -> int:
@@ -31,9 +27,9 @@ def main() -> int:
     rank = launcher_rank()
     comm = threads = launch_error = None
     # never left: a second signal, as a launcher sends, must not change the exit status
-    watch = Watch().__enter__()
+    watch = SignalWatch().__enter__()
     try:
-        if not (set(sys.argv[1:2]) & set(WITHOUT_RANKS) or {"-h", "--help"} & set(sys.argv)):
+        if needs_ranks(sys.argv[1:]):
             doctor = sys.argv[1:2] == ["doctor"]
             watch.quiet = not doctor  # until the ranks talk, and can leave together
             try:
@@ -46,29 +42,55 @@ def main() -> int:
                 rank = comm.Get_rank()
                 threads = limit_threads(comm.Get_size(), rank)
         elif rank > 0:
-            return 0
-        from .cli import main as run
+            return ExitStatus.DONE
+        from .cli.main import Launch
+        from .cli.main import main as run
 
-        status = run(sys.argv[1:], comm, threads, watch, launch_error)
-        sys.stdout.flush()
+        status = run(sys.argv[1:], Launch(comm, threads, watch, launch_error))
+        if comm is None:
+            sys.stdout.flush()
         return status
     except BrokenPipeError:  # as by `| head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return ExitStatus.FAILED
     except PmcmcError as error:
         if rank == 0:
-            print(f"pmcmc: error: {error}", file=sys.stderr, flush=True)
+            streams.tell(f"pmcmc: error: {error}", error=True)
         elif isinstance(error, LaunchError):
             time.sleep(1)  # a launcher may end all when one has ended: let the message out
         return exit_status(error)
     except Signalled as signalled:
-        print(f"pmcmc: stopped by {signalled.args[0]}", file=sys.stderr)
+        streams.tell(f"pmcmc: stopped by {signalled.args[0]}", error=True)
         if comm is not None and comm.Get_size() > 1:
-            abort_with(comm, STOPPED)
-        return STOPPED
+            abort_with(comm, ExitStatus.STOPPED)
+        return ExitStatus.STOPPED
     finally:
-        watch.close()
+        watch.ignore_from_now_on()
+
+
+def leave(status: int) -> NoReturn:
+    """End the process, though threads of the model's may run on, or a timer of it."""
+    signal.setitimer(signal.ITIMER_REAL, 0)  # Python gives up its handlers as it ends
+    others = [
+        thread
+        for thread in threading.enumerate()
+        if thread is not threading.main_thread() and not thread.daemon
+    ]
+    limit = time.monotonic() + _FAREWELL
+    for thread in others:
+        thread.join(max(0.0, limit - time.monotonic()))
+    left = [thread.name for thread in others if thread.is_alive()]
+    streams.flush()
+    if not left:
+        sys.exit(status)
+    if launcher_rank() == 0:
+        streams.tell(f"pmcmc: a thread of the model runs on ({left[0]}): it is left", error=True)
+    atexit._run_exitfuncs()
+    if "mpi4py.MPI" in sys.modules:
+        sys.modules["mpi4py.MPI"].Finalize()
+    streams.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -9,12 +9,39 @@ PmcmcError
 ├── StoreError        the HDF5 file cannot be written or read
 └── RankError         anything else that failed, with the rank and host where it did
 
-Each takes one message string, so that it pickles and reads the same on every rank.
+Each takes one message string and pickles with what it carries besides, so that it is the same on
+every rank.
 """
+
+from __future__ import annotations
+
+from enum import IntEnum
 
 
 class PmcmcError(Exception):
-    """Base of all errors that pmcmc raises on purpose."""
+    """Base of all errors that pmcmc raises on purpose.
+
+    Attributes
+    ----------
+    rank : int or None
+        Where log_prob, or what nobody foresaw, failed; None for other errors.
+    host : str or None
+        Of that rank.
+    parameters : dict or None
+        The value of each parameter, by name, where log_prob failed; None where a batch of several
+        rows raised, or there is no such point.
+
+    """
+
+    def __init__(
+        self,
+        *message: str,
+        rank: int | None = None,
+        host: str | None = None,
+        parameters: dict[str, float] | None = None,
+    ) -> None:
+        super().__init__(*message)
+        self.rank, self.host, self.parameters = rank, host, parameters
 
 
 class UsageError(PmcmcError, ValueError):
@@ -49,11 +76,31 @@ class ControlFlow(BaseException):
     """Base of what pmcmc raises through log_prob to leave it; no user meets it."""
 
 
-STOPPED = 75  # exit status of a run that stopped early, to be resumed
+class ExitStatus(IntEnum):
+    """How a command ends, for shells and batch systems; STOPPED is sysexits' EX_TEMPFAIL."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    SHORT = 3  # done, but short of the stop rule
+    BEING_WRITTEN = 4  # of `status`: a job is writing the file now
+    STOPPED = 75  # stopped early, to be resumed
 
 
-def exit_status(error: object) -> int:
-    """Return the exit status for what ended a command."""
+def exit_status(error: object) -> ExitStatus:
+    """Return the exit status for what ended a command.
+
+    Parameters
+    ----------
+    error : object
+        The exception, or a message.
+
+    Returns
+    -------
+    ExitStatus
+        USAGE for a UsageError, STOPPED for Interrupted, else FAILED.
+
+    """
     if isinstance(error, UsageError):
-        return 2
-    return STOPPED if isinstance(error, Interrupted) else 1
+        return ExitStatus.USAGE
+    return ExitStatus.STOPPED if isinstance(error, Interrupted) else ExitStatus.FAILED

@@ -1,21 +1,20 @@
-"""The options of a run: one table for the command line, the TOML file and Python keywords."""
+"""The options of a run: one table for the command line, the TOML file and Python keywords.
+
+This module loads neither numpy nor emcee: what is said of the options must be there before them.
+"""
 
 from __future__ import annotations
 
 import difflib
 import re
-import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
-from .moves import check_moves, parse_moves
-from .rng import MAX_SEED
 
 Parse = Callable[[str, Any], Any]
-CONFIG_FILE = "pmcmc.toml"
 
 
 @dataclass(frozen=True)
@@ -92,13 +91,18 @@ def _duration(name: str, value: Any) -> float:
         raise fail(name, "a time such as 3h50m, 90m or 1:30:00, above 0", value) from None
 
 
-def _burnin(name: str, value: Any) -> Any:
-    if value == "auto":
-        return value
-    try:
-        return whole(0)(name, value)
-    except UsageError:
-        raise fail(name, "a whole number of at least 0, or auto", value) from None
+def or_auto(least: int) -> Parse:
+    """Return a reader of whole numbers of at least ``least``, or auto."""
+
+    def parse(name: str, value: Any) -> int | str:
+        if isinstance(value, str) and value == "auto":
+            return value
+        number = _integer(value)
+        if number is None or number < least:
+            raise fail(name, f"a whole number of at least {least}, or auto", value)
+        return number
+
+    return parse
 
 
 def above(least: float, what: str) -> Parse:
@@ -121,7 +125,7 @@ def choice(*words: str) -> Parse:
 
     def parse(name: str, value: Any) -> str:
         if value not in words:
-            raise fail(name, " or ".join(words), value)
+            raise fail(name, f"{', '.join(words[:-1])} or {words[-1]}", value)
         return str(value)
 
     return parse
@@ -134,7 +138,16 @@ def switch(name: str, value: Any) -> bool:
     return value
 
 
+def _seed(name: str, value: Any) -> int:
+    from .sampler.rng import MAX_SEED
+
+    number: int = whole(0, MAX_SEED)(name, value)
+    return number
+
+
 def _moves(name: str, value: Any) -> Any:
+    from .sampler.moves import check_moves, parse_moves
+
     if isinstance(value, str):
         parse_moves(value)
     else:
@@ -148,61 +161,110 @@ def _path(name: str, value: Any) -> str:
     return str(value)
 
 
-_ALL = (
-    Option("output", _path, None, "FILE", "HDF5 file (default: the model's name + .h5, here)"),
-    Option("nsteps", whole(1), 5000, "N", "kept production steps in total, over all ensembles"),
-    Option(
-        "burnin",
-        _burnin,
-        100,
+def _option(default: Any, parse: Parse, metavar: str | None, help: str) -> Any:
+    """Return a field of ``RunOptions``, with what ``Option`` holds besides its name."""
+    about = {"parse": parse, "metavar": metavar, "help": help}
+    return field(default=default, metadata=about)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """The options of a run, each with its default; values as ``check`` returns them.
+
+    None: off, drawn, or worked out from the model and the ranks.
+    """
+
+    output: str | None = _option(
+        None, _path, "FILE", "HDF5 file (default: the model's name + .h5, here)"
+    )
+    nsteps: int | str = _option(
+        "auto",
+        or_auto(1),
+        "N",
+        "kept production steps in total, over all ensembles; auto: until the draws are enough, at "
+        "most 200,000",
+    )
+    burnin: int | str = _option(
+        "auto",
+        or_auto(0),
         "B",
         "steps per ensemble before production, in addition; auto: until it has settled",
-    ),
-    Option("nwalkers", whole(2), None, "W", "walkers per ensemble (default: max(32, 4 ndim))"),
-    Option("nensembles", whole(1), None, "K", "independent ensembles (default: one per team)"),
-    Option("mode", choice("split", "pool"), "split", "split|pool", "many teams of ranks, or one"),
-    Option("teams", whole(1), None, "T", "that many teams, instead of --mode"),
-    Option(
-        "schedule",
-        choice("auto", "static", "demand"),
+    )
+    rescue: bool | None = _option(
+        None,
+        switch,
+        None,
+        "at the end of burn-in redraw walkers that are trapped where no mass is (default: on with "
+        "--burnin auto)",
+    )
+    nwalkers: int | None = _option(
+        None, whole(2), "W", "walkers per ensemble (default: max(32, 4 ndim))"
+    )
+    nensembles: int | None = _option(
+        None,
+        whole(1),
+        "K",
+        "independent ensembles (default: 4, or what all ranks can work for; in split one per "
+        "rank, with teams one per team, in pool 1)",
+    )
+    mode: str = _option(
         "auto",
+        choice("auto", "split", "pool"),
+        "auto|split|pool",
+        "many teams of ranks, or one; auto: as suits the cost of log_prob",
+    )
+    teams: int | None = _option(None, whole(1), "T", "that many teams, instead of --mode")
+    schedule: str = _option(
+        "auto",
+        choice("auto", "static", "demand"),
         "auto|static|demand",
         "how a team shares out evaluations: in equal blocks, or one by one to whoever is free",
-    ),
-    Option("seed", whole(0, MAX_SEED), None, "S", "for the same draws again (default: drawn)"),
-    Option(
-        "moves",
+    )
+    seed: int | None = _option(None, _seed, "S", "for the same draws again (default: drawn)")
+    moves: str | Sequence[Any] | None = _option(
+        None,
         _moves,
-        None,
         "SPEC",
-        "moves and weights, as in de:0.8,stretch:0.2 (default: stretch)",
-    ),
-    Option("thin_by", whole(1), 1, "M", "keep every M-th step"),
-    Option(
-        "until_ess",
-        above(0, "an effective number of draws"),
+        "moves and weights, as in de:0.8,stretch:0.2; auto: a mixture (default: the model's, else "
+        "auto)",
+    )
+    thin_by: int = _option(1, whole(1), "M", "keep every M-th step")
+    until_ess: float | None = _option(
         None,
+        above(0, "an effective number of draws"),
         "E",
         "stop when every parameter has that many effective draws (exit status 3: nsteps too few)",
-    ),
-    Option(
-        "until_rhat",
-        above(1, "an R-hat"),
+    )
+    until_rhat: float | None = _option(
         None,
+        above(1, "an R-hat"),
         "R",
         "stop when the R-hat of every parameter is that low (exit status 3: nsteps too few)",
-    ),
-    Option("checkpoint", _seconds, 60.0, "SECONDS", "write the draws at least this often"),
-    Option(
-        "max_time", _duration, None, "TIME", "commit and stop after that: 3h50m (exit status 75)"
-    ),
-    Option("resume", switch, False, None, "go on from the file, if there is one, to its target"),
-    Option("overwrite", switch, False, None, "replace the file if there is one"),
-    Option("break_lock", switch, False, None, "take over a file whose writer is surely gone"),
-    Option("progress", switch, None, None, "show how far it is (default: bar or log lines)"),
-    Option("dry_run", switch, False, None, "print the plan; sample nothing"),
-)
-OPTIONS: dict[str, Option] = {option.name: option for option in _ALL}
+    )
+    checkpoint: float = _option(60.0, _seconds, "SECONDS", "write the draws at least this often")
+    max_time: float | None = _option(
+        None, _duration, "TIME", "commit and stop after that: 3h50m (exit status 75)"
+    )
+    resume: bool = _option(
+        False, switch, None, "go on from the file, if there is one, to its target"
+    )
+    no_verify: bool = _option(
+        False, switch, None, "a resume does not check the checksums of the draws"
+    )
+    overwrite: bool = _option(False, switch, None, "replace the file if pmcmc wrote it")
+    break_lock: bool = _option(False, switch, None, "take over a file whose writer is surely gone")
+    progress: bool | None = _option(
+        None, switch, None, "show how far it is (default: bar or log lines)"
+    )
+    dry_run: bool = _option(False, switch, None, "print the plan; sample nothing")
+
+    @property
+    def rescues(self) -> bool:
+        """Whether trapped walkers are redrawn at the end of burn-in, if there is one."""
+        return self.burnin != 0 and (self.burnin == "auto" if self.rescue is None else self.rescue)
+
+
+OPTIONS = {f.name: Option(f.name, default=f.default, **f.metadata) for f in fields(RunOptions)}
 
 
 def unknown(name: str, known: list[str], what: str) -> UsageError:
@@ -213,7 +275,9 @@ def unknown(name: str, known: list[str], what: str) -> UsageError:
 
 
 def check(values: Mapping[str, Any], what: str = "option") -> dict[str, Any]:
-    """Return ``values`` read and checked, options that were not given left out.
+    """Return the options that were given, read and checked: what ``RunOptions`` takes.
+
+    Those that are None were not.
 
     Raises
     ------
@@ -234,37 +298,3 @@ def check(values: Mapping[str, Any], what: str = "option") -> dict[str, Any]:
     if found.get("resume") and found.get("overwrite"):
         raise UsageError("resume goes on from the file, overwrite replaces it: give one of them")
     return found
-
-
-def complete(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``found`` with the default of every option that is not in it."""
-    return {name: found.get(name, option.default) for name, option in OPTIONS.items()}
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """Return the keys of a TOML file; ``model`` is relative to its folder.
-
-    Raises
-    ------
-    UsageError
-        If it cannot be read, or has a key that is no option.
-
-    """
-    try:
-        with path.open("rb") as file:
-            values = tomllib.load(file)
-    except OSError as exc:
-        raise UsageError(f"the config file {path} cannot be read: {exc.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise UsageError(f"the config file {path} is not TOML: {exc}") from None
-    model = values.pop("model", None)
-    if model is not None and not isinstance(model, str):
-        raise UsageError(f"{path}: {fail('model', 'the name of a model', model)}")
-    try:
-        found = check(values, "key")
-    except UsageError as exc:
-        besides = "; besides, model" if set(values) - set(OPTIONS) else ""
-        raise UsageError(f"{path}: {exc}{besides}") from None
-    if isinstance(model, str) and model.endswith(".py") and not Path(model).is_absolute():
-        model = str(path.parent / model)
-    return found if model is None else {"model": model, **found}

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
+from . import forks
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 _ONE_PRESS = 1.0  # seconds: a launcher may pass on a Ctrl-C that the terminal has sent too
 
@@ -22,7 +24,7 @@ class Signalled(KeyboardInterrupt):
     """A signal came before there was anything to commit; its name is the first argument."""
 
 
-class Watch:
+class SignalWatch:
     """Notes signals while it is entered, and restores the handlers that were there.
 
     Attributes
@@ -42,11 +44,13 @@ class Watch:
         self.on_signal: Callable[[str], None] | None = None
         self._interrupted: float | None = None  # when SIGINT came first
         self._before: dict[int, Any] = {}
+        self._not_in_children: Callable[[], None] = lambda: None
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> SignalWatch:
         """Install the handlers; where this is not the main thread, Python does not let us."""
         if threading.current_thread() is threading.main_thread() and not self._before:
             self._before = {s: signal.signal(s, self._note) for s in SIGNALS}
+            self._not_in_children = forks.in_children(self._restore)
         return self
 
     def __exit__(
@@ -56,11 +60,21 @@ class Watch:
         trace: TracebackType | None,
     ) -> None:
         """Restore the handlers."""
+        if self._before:
+            self._not_in_children()
+        self._restore()
+
+    def _restore(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
 
-    def listen(self) -> None:
+    def renew(self) -> None:
+        """Install the handlers again, where a model that was loaded has put others there."""
+        for number in self._before:
+            signal.signal(number, self._note)
+
+    def raise_if_caught(self) -> None:
         """Raise a signal from here on at once, also one that has come already.
 
         Raises
@@ -73,7 +87,7 @@ class Watch:
         if self.caught is not None:
             raise Signalled(self.caught)
 
-    def close(self) -> None:
+    def ignore_from_now_on(self) -> None:
         """Ignore signals from here to the end of the process.
 
         srun --kill-on-bad-exit sends SIGTERM to all ranks once the first has left with status 75.

@@ -41,13 +41,14 @@ def log_prob(theta):
 MODEL = (
     """
 import atexit, collections, json, os, resource, time
-import pmcmc.cli, pmcmc.ensemble, pmcmc.gather, pmcmc.lead, pmcmc.session
+import pmcmc.cli.main, pmcmc.sampler.ensemble, pmcmc.mpi.gather
+import pmcmc.engine.coordinator, pmcmc.engine.rank_loop
 """
     + PROBLEM
     + """
 if "QUIET" in os.environ:  # the summary that the command line prints reads all draws
-    pmcmc.result.Result.judge = lambda self, summary: ""
-    pmcmc.result.Result.summary = lambda self: type("", (), {"acceptance_fraction": 0.0})()
+    pmcmc.results.result.Result.assess = lambda self, summary: ""
+    pmcmc.results.result.Result.summary = lambda self: type("", (), {"acceptance_fraction": 0.0})()
 seconds, steps, inside = collections.Counter(), [0], []
 
 def timed(where, name, label):
@@ -66,14 +67,14 @@ def timed(where, name, label):
             steps[0] += label == "rows"
     setattr(where, name, method)
 
-timed(pmcmc.ensemble._Recorder, "save_step", "rows")
-timed(pmcmc.ensemble.Ensemble, "take_block", "rows taken")
-timed(pmcmc.gather.Gather, "join", "gather")
-timed(pmcmc.gather.Gather, "poll", "gather")
-timed(pmcmc.lead.Lead, "commit", "commit")
+timed(pmcmc.sampler.ensemble._Recorder, "save_step", "rows")
+timed(pmcmc.sampler.ensemble.Ensemble, "take_block", "rows taken")
+timed(pmcmc.mpi.gather.BlockGather, "join", "gather")
+timed(pmcmc.mpi.gather.BlockGather, "poll", "gather")
+timed(pmcmc.engine.coordinator.Coordinator, "commit", "commit")
 if not vectorized:
-    timed(pmcmc.session.Session, "_mind_memory", "held up")
-timed(pmcmc.session.Session, "_sample", "sampling")
+    timed(pmcmc.engine.rank_loop.RankLoop, "_mind_memory", "held up")
+timed(pmcmc.engine.rank_loop.RankLoop, "_sample", "sampling")
 
 def tell():
     rank = next((os.environ[k] for k in ("PMI_RANK", "OMPI_COMM_WORLD_RANK") if k in os.environ))

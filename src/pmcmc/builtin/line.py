@@ -1,1 +1,0 @@
-../../../examples/line.py

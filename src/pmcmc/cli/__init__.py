@@ -1,0 +1,1 @@
+"""The command line: its arguments, pmcmc.toml, commands, exit status. Imports every wing."""

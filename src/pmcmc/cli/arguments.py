@@ -1,0 +1,328 @@
+"""The arguments of the command line: one table of commands, and the parser made from it.
+
+This module loads no numpy: `python -m pmcmc` reads here whether a command needs ranks, and has to
+set the number of BLAS threads before numpy loads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .._version import __version__
+from ..errors import UsageError
+from ..options import OPTIONS, Option, unknown
+
+_EPILOG = """\
+`run` is implied: python -m pmcmc model.py --nsteps 1000. Without MODEL it runs pmcmc.toml of this
+folder if there is one, else the built-in example `line`. On many ranks: mpiexec -n 16 python -m
+pmcmc model.py. Exit status: 0 done, 1 failed, 2 usage, 3 done but short of --until-ess or
+--until-rhat, 75 stopped early by a signal or for lack of time, to be resumed with --resume.
+"""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a command: its flags, or its name if it has none, as argparse takes it."""
+
+    flags: tuple[str, ...]
+    about: Mapping[str, Any]
+
+    def long_flags(self) -> list[str]:
+        """Return the flags that begin with two dashes."""
+        flags = [flag for flag in self.flags if flag.startswith("--")]
+        if self.about.get("action") is argparse.BooleanOptionalAction:
+            flags += ["--no-" + flag[2:] for flag in flags]
+        return flags
+
+
+Groups = Mapping[str, Iterable[Argument]]  # by the heading in the help, "" for none
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Attributes
+    ----------
+    help : str
+        What it does.
+    groups : callable
+        Returns its arguments; what these need is imported then.
+    more : str
+        What its own help says besides.
+    module : str
+        Where the function of its name is: the modules of this folder, each imported when one of
+        its commands is used, so that reading a file loads neither MPI, emcee nor scipy.
+    ranks : bool
+        Whether it works on MPI ranks; the others need no MPI.
+
+    """
+
+    help: str
+    groups: Callable[[], Groups]
+    more: str = ""
+    module: str = "commands"
+    ranks: bool = False
+
+    def handler(self, name: str) -> Callable[..., int]:
+        """Return the function that does it: of a Launch where it works on ranks, and arguments."""
+        module = importlib.import_module(f".{self.module}", __package__)
+        handler: Callable[..., int] = getattr(module, name)
+        return handler
+
+    def arguments(self) -> list[Argument]:
+        """Return the arguments of all groups."""
+        return [argument for group in self.groups().values() for argument in group]
+
+
+def _argument(*flags: str, **about: Any) -> Argument:
+    return Argument(flags, about)
+
+
+def _option(option: Option) -> Argument:
+    """Return the argument for an option; if it is not given, its value is None."""
+    flag, text = "--" + option.name.replace("_", "-"), option.help.replace("%", "%%")
+    if option.metavar is None:  # a switch; one that is neither on nor off by itself has a --no-
+        action = argparse.BooleanOptionalAction if option.default is None else "store_true"
+        return _argument(flag, action=action, default=None, help=text)
+    if option.default is not None:
+        number = isinstance(option.default, int | float)
+        text += f" (default: {option.default:g})" if number else f" (default: {option.default})"
+    return _argument(flag, metavar=option.metavar, help=text)
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers of at least ``least``."""
+
+    def read(text: str) -> int:
+        if not text.isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number of at least {least}, got {text!r}"
+            )
+        return int(text)
+
+    return read
+
+
+# ---- the table
+
+_FILE = _argument("path", metavar="FILE", type=Path)
+_CUT = (
+    _argument(
+        "--discard",
+        metavar="N",
+        type=_whole(0),
+        default=0,
+        help="leave out the first N kept steps of each ensemble (default: 0)",
+    ),
+    _argument(
+        "--thin",
+        metavar="M",
+        type=_whole(1),
+        default=1,
+        help="then take every M-th (default: 1)",
+    ),
+)
+_VERIFY = _argument(
+    "--verify",
+    action="store_true",
+    help="compare the draws with their checksums (exit status 1: they differ)",
+)
+_JSON = _argument("--json", dest="as_json", action="store_true", help="for programs")
+
+
+def _model() -> list[Argument]:
+    from ..model.load import BUILTIN
+
+    examples = ", ".join(BUILTIN)
+    text = "the options of the run as keys, `-` as `_`"
+    return [
+        _argument(
+            "model",
+            metavar="MODEL",
+            nargs="?",
+            help=f"a .py file, a module, or a built-in example ({examples})",
+        ),
+        _argument("--config", metavar="FILE.toml", help=text),
+    ]
+
+
+def _of_run() -> Groups:
+    return {"": [*_model(), *map(_option, OPTIONS.values())]}
+
+
+def _of_slurm() -> Groups:
+    from ..slurm.script_options import SCRIPT_OPTIONS
+
+    return {
+        "": _model(),
+        "options of the job": map(_option, SCRIPT_OPTIONS.values()),
+        "options of the run": map(_option, OPTIONS.values()),
+    }
+
+
+def _of_summary() -> Groups:
+    ensembles = _argument("--ensembles", action="store_true", help="a table of ensembles besides")
+    return {"": [_FILE, ensembles, _JSON, *_CUT]}
+
+
+def _of_plot() -> Groups:
+    folder = _argument(
+        *("-o", "--output"),
+        dest="folder",
+        metavar="FOLDER",
+        type=Path,
+        default=".",
+        help="(default: here)",
+    )
+    names = _argument(
+        "--parameters",
+        dest="names",
+        metavar="NAMES",
+        type=lambda text: text.split(","),
+        help="these only, as in m,b (default: all)",
+    )
+    return {"": [_FILE, folder, names, *_CUT]}
+
+
+def _of_report() -> Groups:
+    text = "(default: FILE's stem, here)"
+    output = _argument("-o", "--output", metavar="FILE.html", type=Path, help=text)
+    return {"": [_FILE, output, *_CUT]}
+
+
+def _of_export() -> Groups:
+    from ..results.export import FORMATS
+
+    form = _argument(
+        "--format", dest="form", metavar="|".join(FORMATS), required=True, choices=list(FORMATS)
+    )
+    output = _argument(
+        *("-o", "--output"),
+        metavar="OUTPUT",
+        type=Path,
+        help="the file, or GetDist's root (default: FILE's stem, here)",
+    )
+    replace = _argument("--overwrite", action="store_true", help="replace files that are there")
+    return {"": [_FILE, form, output, replace, *_CUT]}
+
+
+def _of_doctor() -> Groups:
+    folder = _argument(
+        "--output",
+        metavar="FOLDER",
+        default=".",
+        help="where output is to go, or a file there (default: the current folder)",
+    )
+    return {"": [folder, _JSON]}
+
+
+COMMANDS = {
+    "run": Command("sample a model", _of_run, module="run", ranks=True),
+    "summary": Command("figures of the draws, and whether there are enough of them", _of_summary),
+    "plot": Command(
+        "corner, trace, autocorrelation, running figures, acceptance, as PNG", _of_plot
+    ),
+    "report": Command("one HTML page with the verdict, figures, plots and times", _of_report),
+    "export": Command("the draws in another format", _of_export),
+    "status": Command(
+        "what is in a file (exit status: 0 finished, 3 finished short of its stop rule, 4 a job "
+        "is writing it, 75 to be resumed, 1 unusable)",
+        lambda: {"": [_FILE, _VERIFY, _JSON]},
+    ),
+    "slurm": Command(
+        "print a Slurm batch script",
+        _of_slurm,
+        more="It samples MODEL: pmcmc slurm MODEL > job.sh, then sbatch job.sh. Options of `run` "
+        "are passed on to it.",
+        module="cluster",
+    ),
+    "doctor": Command(
+        "examine MPI, ranks, cores, threads and the output folder; start it as you would a run",
+        _of_doctor,
+        more="As in: mpiexec -n 16 python -m pmcmc doctor. Exit status: 1 if something is wrong, "
+        "else 0.",
+        module="cluster",
+        ranks=True,
+    ),
+}
+
+
+# ---- reading
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with errors as exceptions: one message, from rank 0 only."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (python -m pmcmc {self.prog.split()[-1]} --help)")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    top = _Parser(
+        prog="pmcmc",
+        description="Run emcee on any number of MPI ranks.",
+        epilog=_EPILOG,
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"pmcmc {__version__}")
+    parsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        sentence = f"{command.help[0].upper()}{command.help[1:]}. {command.more}"
+        one = parsers.add_parser(
+            name, help=command.help, description=sentence.strip(), allow_abbrev=False
+        )
+        for heading, arguments in command.groups().items():
+            where = one.add_argument_group(heading) if heading else one
+            for argument in arguments:
+                where.add_argument(*argument.flags, **argument.about)
+    return top
+
+
+def needs_ranks(arguments: Sequence[str]) -> bool:
+    """Tell whether the command line asks for work on MPI ranks; `run` is implied."""
+    if {"-h", "--help"} & set(arguments) or "--version" in arguments[:1]:
+        return False
+    command = COMMANDS.get(arguments[0]) if arguments else None
+    return command is None or command.ranks
+
+
+def parse(arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Return the command and its arguments, by name.
+
+    Raises
+    ------
+    UsageError
+        If there is no such command or option.
+    SystemExit
+        After --help and --version.
+
+    """
+    words = list(arguments)
+    if not words or (words[0] not in COMMANDS and words[0] not in ("-h", "--help", "--version")):
+        words = ["run", *words]
+    known, rest = parser().parse_known_args(words)
+    values = vars(known)
+    command = values.pop("command")
+    if rest:
+        _refuse(command, rest, values.get("model"))
+    return command, values
+
+
+def _refuse(command: str, rest: list[str], model: str | None) -> NoReturn:
+    """Refuse words that are no argument of the command."""
+    from ..model.load import is_builtin
+
+    flags = [word for word in rest if word.startswith("-")]
+    if flags:
+        known = [f for a in COMMANDS[command].arguments() for f in a.long_flags()]
+        raise unknown(flags[0].partition("=")[0], known, "option")
+    if model is not None and model.isidentifier() and not is_builtin(model):
+        raise unknown(model, list(COMMANDS), "command")
+    raise UsageError(f"one argument too many: {rest[0]}")

@@ -1,0 +1,29 @@
+"""The commands about the place of a run: slurm, doctor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ExitStatus
+from ..slurm import script as slurm_script
+from ..slurm import script_options as batch
+from . import settings
+
+if TYPE_CHECKING:
+    from .main import Launch
+
+
+def doctor(launch: Launch, output: str, as_json: bool) -> int:
+    """Examine the launch, and print the findings; return the exit status."""
+    from ..doctor.examine import doctor as examine
+
+    return examine(launch.comm, output, as_json, launch.error, launch.threads)
+
+
+def slurm(**arguments: Any) -> int:
+    """Print the batch script of a run."""
+    job = {name: arguments.pop(name) for name in batch.SCRIPT_OPTIONS}
+    job = {name: value for name, value in job.items() if value is not None}
+    name, options = settings.read(arguments)
+    print(slurm_script.script(name, {**batch.here(), **job}, options), end="")
+    return ExitStatus.DONE

@@ -1,0 +1,167 @@
+"""The commands that read files: summary, plot, report, status, export. They need no MPI."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import ExitStatus, StoreError, UsageError
+from ..results.result import Result, load
+from ..storage.lock import being_written
+from ..storage.lock_owner import LockOwner
+from ..storage.verify import verify as compare_checksums
+from ..text import announced, count_text, ordinal_text, span_text
+
+
+def summary(path: Path, ensembles: bool, as_json: bool, discard: int, thin: int) -> int:
+    """Print figures of the draws, and the verdict."""
+    result = load(path).cut(discard, thin)
+    with announced("working out the figures"):
+        found = result.summary()
+    verdict = result.assess(found)
+    now, _ = _now(path, result)
+    if as_json:
+        about = {"file": str(path), "status": now, **found.to_dict()}
+        print(json.dumps({**about, "enough": verdict.enough, "verdict": list(verdict.lines)}))
+        return ExitStatus.DONE
+    print(f"{path}: {result.problem}, {now}, {found.ndraws} draws")
+    left_out = f" and {discard} left out" if discard else ""
+    left_out += f", every {ordinal_text(thin)}" if thin > 1 else ""
+    print(
+        f"{count_text(result.nensembles, 'ensemble')} of {result.nwalkers} walkers, "
+        f"{span_text(result.steps)} steps each after "
+        f"{result.burnin} of burn-in{left_out}; acceptance {found.acceptance_fraction:.2f}\n"
+    )
+    table = f"\n\n{found.ensembles_table()}" if ensembles else ""
+    print(f"{found}{table}\n\n{verdict}")
+    return ExitStatus.DONE
+
+
+def plot(path: Path, folder: Path, names: Sequence[str] | None, discard: int, thin: int) -> int:
+    """Write the plots as PNG files."""
+    from ..results.plots import figures
+    from ..results.report import png
+
+    result = load(path).cut(discard, thin)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with announced("working out figures and plots"):
+            for name, figure in figures(result, names):
+                output = folder / f"{path.stem}-{name}.png"
+                output.write_bytes(png(figure))
+                print(output, flush=True)
+    except OSError as exc:
+        raise UsageError(f"{folder} cannot be written to: {exc.strerror or exc}") from None
+    return ExitStatus.DONE
+
+
+def report(path: Path, output: Path | None, discard: int, thin: int) -> int:
+    """Write the report."""
+    from ..results.report import report as page
+
+    output = output or Path(f"{path.stem}.html")
+    with announced("working out figures and plots"):
+        text = page(load(path).cut(discard, thin))
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise UsageError(f"{output} cannot be written: {exc.strerror or exc}") from None
+    print(output)
+    return ExitStatus.DONE
+
+
+def export(
+    path: Path, form: str, output: Path | None, overwrite: bool, discard: int, thin: int
+) -> int:
+    """Write the draws in another format."""
+    from ..results.export import FORMATS
+    from ..results.export import export as write
+
+    result = load(path).cut(discard, thin)
+    for file in write(result, form, output or Path(path.stem + FORMATS[form][0]), overwrite):
+        print(file)
+    return ExitStatus.DONE
+
+
+def status(path: Path, verify: bool, as_json: bool) -> int:
+    """Print what is in a file; return the exit status that goes with it."""
+    try:
+        result = load(path)
+    except StoreError as exc:
+        writer = being_written(path)
+        if writer and not path.exists():
+            return _status_of_none(path, writer, as_json)
+        if as_json:
+            values = {"file": str(path), "status": "unusable", "exit_status": ExitStatus.FAILED}
+            print(json.dumps({**values, "reason": str(exc)}))
+            return ExitStatus.FAILED
+        raise
+    now, writer = _now(path, result)
+    code = ExitStatus.BEING_WRITTEN if writer else ExitStatus.STOPPED
+    if now == "finished":
+        code = ExitStatus.SHORT if result.short else ExitStatus.DONE
+    damaged = None
+    if verify:
+        with announced("comparing the draws with their checksums"):
+            damaged = compare_checksums(result.reader)
+        code = ExitStatus.FAILED if damaged else code
+    if as_json:
+        values = {
+            "file": str(path),
+            "status": now,
+            "exit_status": code,
+            "writer": None if writer is None else str(writer),
+            "steps": sum(result.steps),
+            "nsteps": result.nsteps,
+            "burnin_steps": min(result.burnin_steps),
+            **{k: getattr(result, k) for k in ("burnin", "nensembles", "nwalkers", "seed")},
+        }
+        if verify:
+            values["verified"] = None if damaged is None else not damaged
+            values["damaged"] = [vars(one) for one in damaged or ()]
+        print(json.dumps(values))
+        return code
+    short = ", short of its stop rule" if code == ExitStatus.SHORT else ""
+    print(f"{path}: {now}{short}, {steps_done(result)} ({result.problem})")
+    for one in damaged or ():
+        print(f"damaged: {one}: these draws are not those that were written")
+    if verify and not damaged:
+        none = "there are none: the file is of an older pmcmc"
+        print(f"checksums: {none if damaged is None else 'all draws are as they were written'}")
+    if writer:
+        print(f"it is being written by {writer}, since {writer.since}")
+    elif code == ExitStatus.SHORT:
+        print("to go on: the command that made it, with --resume and a higher --nsteps")
+    elif code == ExitStatus.STOPPED:
+        print("to go on: the command that made it, with --resume, on any number of ranks")
+    return code
+
+
+def _now(path: Path, result: Result) -> tuple[str, LockOwner | None]:
+    """Return what a file's run is, and who writes it now; one that nobody writes was killed."""
+    if result.status == "finished":
+        return "finished", None
+    writer = being_written(path)
+    if writer:
+        return "running", writer
+    return ("interrupted" if result.status == "running" else result.status), None
+
+
+def steps_done(result: Result) -> str:
+    """Return how far a run is, in words."""
+    if sum(result.steps):
+        of = "" if result.open_ended else f"of {result.nsteps} "
+        return f"{sum(result.steps)} {of}steps"
+    of = "" if result.config.get("burnin") == "auto" else f"of {result.burnin} "
+    return f"{min(result.burnin_steps)} {of}burn-in steps per ensemble"
+
+
+def _status_of_none(path: Path, writer: LockOwner, as_json: bool) -> int:
+    """Say that a job is at work that has not made its file yet."""
+    if as_json:
+        values = {"file": str(path), "status": "running", "exit_status": ExitStatus.BEING_WRITTEN}
+        print(json.dumps({**values, "writer": str(writer)}))
+    else:
+        print(f"{path}: not there yet; {writer} began with it, {writer.since}")
+    return ExitStatus.BEING_WRITTEN

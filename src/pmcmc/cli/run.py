@@ -1,0 +1,99 @@
+"""The command `run`: the settings, the run on all ranks, and what it prints in the end."""
+
+from __future__ import annotations
+
+import shlex
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from .. import streams
+from ..diagnostics.stopping import StopRules
+from ..engine.progress import ProgressReporter
+from ..engine.run import ALREADY, execute
+from ..errors import ExitStatus
+from ..model.problem import Problem
+from ..mpi.control import ControlChannel
+from ..results.result import Result
+from ..storage.place import shown_path
+from ..text import announced, duration_text
+from . import settings
+from .commands import steps_done
+
+if TYPE_CHECKING:
+    from ..engine.run import Outcome
+    from .main import Launch
+
+_STATUSES = {
+    "finished": ExitStatus.DONE,
+    "planned": ExitStatus.DONE,
+    "short": ExitStatus.SHORT,
+    "stopped": ExitStatus.STOPPED,
+}
+
+
+def run(launch: Launch, **arguments: Any) -> int:
+    """Run a model on all ranks; return the exit status."""
+    comm = launch.comm
+    assert comm is not None  # only the doctor does without
+    bare, rank = arguments["model"] is None, comm.Get_rank()
+    name, options = settings.agree(arguments, ControlChannel(comm))
+    reporter = ProgressReporter(on=True, progress=options.get("progress"), rank=rank)
+    if launch.threads is not None:
+        reporter.remark(launch.threads)
+    outcome = execute(lambda: Problem.load(name), options, comm, reporter, launch.watch)
+    code = _STATUSES[outcome.status]
+    if rank > 0 or outcome.status == "planned":
+        return code
+    if outcome.status == "stopped":
+        _say_stopped(reporter, outcome, options["output"])
+        return code
+    result = outcome.result
+    assert result is not None
+    with announced("working out the figures", reporter.say):
+        summary = result.summary()
+    rules = StopRules(result.config.get("until_ess"), result.config.get("until_rhat"))
+    done = f"done in {duration_text(reporter.seconds)}"
+    if outcome.status == "short":
+        lacking = f" ({outcome.shortfall})" if outcome.shortfall else ""
+        done += f", short of {'the stop rule' if rules.given else 'enough draws'}{lacking}"
+    elif rules.given:
+        done += f", the stop rule met after {min(result.steps)} steps per ensemble"
+    elif result.open_ended:
+        done += f", with enough draws after {min(result.steps)} steps per ensemble"
+    if outcome.reason == ALREADY:
+        done = "there was nothing to do (to go on, raise --nsteps)"
+    reporter.say(
+        f"{done}: {result.ndraws} draws in {shown_path(result.path)}, "
+        f"acceptance {summary.acceptance_fraction:.2f}\n\n{summary}\n\n{result.assess(summary)}\n"
+    )
+    _next_steps(bare, result)
+    return code
+
+
+def _say_stopped(reporter: ProgressReporter, outcome: Outcome, output: str) -> None:
+    """Say why the run stopped, what there is, and how to go on."""
+    result = outcome.result
+    if result is None:
+        there = "no ensemble had begun, and nothing was written; start again when you like"
+    else:
+        there = (
+            f"{steps_done(result)} are safe in {output}; the same command with --resume goes "
+            "on from there, on any number of ranks"
+        )
+    reporter.say(f"stopped by {outcome.reason} after {duration_text(reporter.seconds)}: {there}")
+
+
+def _next_steps(bare: bool, result: Result) -> None:
+    shown = shown_path(result.path)
+    path = shlex.quote(shown)
+    if find_spec("corner") is None:
+        streams.tell(
+            f"next: python -m pmcmc summary {path}  (with pip install 'pmcmc[plot]' also: report)"
+        )
+    else:
+        streams.tell(f"next: python -m pmcmc report {path}  (or: plot, export, summary)")
+    streams.tell(f"      in Python: pmcmc.load({shown!r}).get_chain(flat=True)")
+    if bare:
+        streams.tell(
+            "      your own model: mpiexec -n 4 python -m pmcmc model.py (see the README)"
+        )

@@ -1,0 +1,138 @@
+"""The model and the options of a run, from the command line and the config file."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from ..model import load as model
+from ..options import OPTIONS, check, fail
+
+if TYPE_CHECKING:
+    from ..mpi.control import ControlChannel
+
+CONFIG_FILE = "pmcmc.toml"
+
+
+def read(args: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the model and the options, from the command line over the config file.
+
+    Raises
+    ------
+    UsageError
+        For an option or value that cannot be, or a file that is not there.
+
+    """
+    given = dict(args)
+    name, config = given.pop("model"), given.pop("config")
+    given = check(given)
+    found: dict[str, Any] = {}
+    if config is not None:
+        found = read_config(Path(config))
+    elif name is None and Path(CONFIG_FILE).is_file():
+        config = CONFIG_FILE
+        found = read_config(Path(config))
+    from_file = found.pop("model", None)
+    name = name or from_file
+    if name is None:
+        if config is not None:
+            raise UsageError(f'{config} names no model: add a line such as model = "model.py"')
+        name = "line"
+    if "teams" in given:
+        found.pop("mode", None)
+    if "mode" in given:
+        found.pop("teams", None)
+    found.update(given)
+    model.find(name)
+    return name, found
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the keys of a TOML file; ``model`` is relative to its folder.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read, or has a key that is no option.
+
+    """
+    try:
+        with path.open("rb") as file:
+            values = tomllib.load(file)
+    except OSError as exc:
+        raise UsageError(f"the config file {path} cannot be read: {exc.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise UsageError(f"the config file {path} is not TOML: {exc}") from None
+    model = values.pop("model", None)
+    if model is not None and not isinstance(model, str):
+        raise UsageError(f"{path}: {fail('model', 'the name of a model', model)}")
+    try:
+        found = check(values, "key")
+    except UsageError as exc:
+        besides = "; besides, model" if set(values) - set(OPTIONS) else ""
+        raise UsageError(f"{path}: {exc}{besides}") from None
+    if isinstance(model, str) and model.endswith(".py") and not Path(model).is_absolute():
+        model = str(path.parent / model)
+    return found if model is None else {"model": model, **found}
+
+
+def agree(args: dict[str, Any], control: ControlChannel) -> tuple[str, dict[str, Any]]:
+    """Return the same as ``read``, with the output, on every rank; ends ``control``.
+
+    Raises
+    ------
+    UsageError
+        On every rank, whichever lacks a file or has another.
+
+    """
+    mine: tuple[str, Any]
+    try:
+        mine = control.where, read(args)
+    except UsageError as error:
+        mine = control.where, str(error)
+
+    def decide(all_ranks: list[tuple[str, Any]]) -> tuple[str, dict[str, Any]]:
+        first = all_ranks[0][1]
+        for where, found in all_ranks:
+            if isinstance(found, str):
+                alone = any(other != found for _, other in all_ranks)
+                raise UsageError(found + (where if alone else ""))
+            if found != first:
+                raise UsageError(_difference(found, first, where))
+        name, options = first
+        if "output" not in options:
+            options["output"] = model.stem(name) + ".h5"
+            if model.is_builtin(name) and not options.get("overwrite"):
+                options["output"] = _free_name(name, bool(options.get("resume")))
+        return name, options
+
+    try:
+        agreed: tuple[str, dict[str, Any]] = control.gather_and_decide(mine, decide)
+    except BaseException as exc:
+        control.end(exc)
+    control.close()
+    return agreed
+
+
+def _difference(found: Any, first: Any, where: str) -> str:
+    if found[0] != first[0]:
+        return f"the model is {found[0]}{where}, and {first[0]} on rank 0. Do all read the same?"
+    return (
+        f"the settings differ{where}: {found[1]}, and on rank 0 {first[1]}. Do all read the same "
+        "config file?"
+    )
+
+
+def _free_name(name: str, resume: bool) -> str:
+    """Return line.h5, or line-2.h5 and so on if there is one: for the built-in examples only.
+
+    To resume, the last that is there.
+    """
+    output, i = Path(f"{name}.h5"), 1
+    last = output
+    while output.exists():
+        i += 1
+        last, output = output, Path(f"{name}-{i}.h5")
+    return str(last if resume else output)

@@ -1,0 +1,359 @@
+"""The figures of a run's draws, each worked out when it is asked for, in bounded memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ..storage.reader import RunReader
+from . import estimators
+from .moments import Moments, Sums
+
+if TYPE_CHECKING:
+    from .._types import FloatArray
+
+MOST = 2**20  # values of one quantity that are held side by side
+_SERIES = 1024  # rows of an ensemble, at least, that autocorrelation times come from
+_AT_ONCE = 2**23  # values held: 64 MB
+_BLOCK = 2**20  # values read at once
+_NO_CHANCE = 1e-3  # share of runs that have a walker that never moved by chance
+_RARE, _NOISE = 0.25, 6.0  # share of the median's moves; and so many of its standard deviations
+
+
+@dataclass(frozen=True)
+class Times:
+    """Autocorrelation times of one quantity in each ensemble, in rows; NaN if it has no rows.
+
+    Attributes
+    ----------
+    raw, rank : ndarray (ensemble,)
+        Of the values, and of rank-normalised ones.
+
+    """
+
+    raw: FloatArray
+    rank: FloatArray
+
+
+class ChainStatistics:
+    """Figures of the first rows of each ensemble.
+
+    Memory is bounded whatever the length of the run. Mean, sd and the stragglers take in all
+    draws, in blocks of rows. What needs a quantity's values side by side takes in all walkers at
+    every so many-th row: ``most`` values in all for quantiles and R-hat; for autocorrelation times
+    1024 rows or more of one ensemble after the other.
+
+    A tau of three such strides or more is found within a few percent, a shorter one too long, by
+    up to a stride; ESS is too small then, and never too great.
+
+    Quantity ``i`` is the parameter ``names[i]``; number ``ndim`` is log_prob.
+
+    Parameters
+    ----------
+    reader : RunReader
+        Of the run's file; read when a figure is first asked for.
+    rows : sequence of int, optional
+        How many of each ensemble (default: all that were committed).
+    phase : {"ensembles", "burnin"}
+        Kept production steps, or burn-in. Default: "ensembles".
+    discard : int
+        Rows of each ensemble to leave out first. Default: 0.
+    most : int, optional
+        Of one quantity's values that are read (default: ``MOST``).
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the parameters.
+    rows : tuple of int
+        Of each ensemble, without those left out.
+    ndraws : int
+        Rows times walkers, over all ensembles.
+    kept, steps : int
+        Rows of the shortest ensemble, and steps, with those that were thinned out.
+    thin_by : int
+        Steps between two rows that are taken.
+    redrawn : dict
+        By ensemble, walkers that were redrawn after burn-in.
+    row_stride, series_stride : int
+        Every so many-th row is read for quantiles and R-hat, and for autocorrelation times.
+
+    """
+
+    def __init__(
+        self,
+        reader: RunReader,
+        rows: Sequence[int] | None = None,
+        phase: str = "ensembles",
+        discard: int = 0,
+        most: int | None = None,
+    ) -> None:
+        header = self.header = reader.header
+        if rows is None:
+            rows = [int(n) for n in (reader.rows if phase == "ensembles" else reader.burnin_rows)]
+        self._reader, self._phase, self._stops = reader, phase, rows
+        self._discard = discard
+        self.names = header.names
+        self.rows = tuple(max(0, n - discard) for n in rows)
+        self.nensembles, self.nwalkers, self.ndim = len(rows), header.nwalkers, header.ndim
+        self.ndraws = sum(self.rows) * self.nwalkers
+        self.kept = min(self.rows)
+        self.redrawn = {e: start.redrawn for e, start in reader.starts.items()}
+        self.thin_by = header.thin_by if phase == "ensembles" else 1
+        self.steps = self.kept * self.thin_by
+        self.row_stride = max(1, -(-self.ndraws // (most or MOST)))
+        self.series_stride = min(self.row_stride, max(1, max(self.rows) // _SERIES))
+        self._values: dict[int, list[FloatArray]] = {}
+        self._times: dict[int, Times] = {}
+        self._tail_times: dict[int, float] = {}
+        self._r_hats: dict[int, float] = {}
+        shape = self.nensembles, self.nwalkers
+        self._farthest, self._farthest_in = np.zeros(shape), np.zeros(shape, dtype=np.int32)
+
+    def values(self, i: int) -> list[FloatArray]:
+        """Return a quantity's values that are read side by side.
+
+        Parameters
+        ----------
+        i : int
+            Its number.
+
+        Returns
+        -------
+        list of ndarray (row, walker)
+            One per ensemble; shared between calls, not to be changed.
+
+        """
+        if i not in self._values:
+            each = max(1, self.ndraws // self.row_stride)
+            wanted = [i]
+            if i < self.ndim:
+                wanted = list(range(i, min(self.ndim, i + _AT_ONCE // each + 1)))
+            parts = list(self._read(wanted, self.row_stride))
+            self._values = {j: [part[k] for part in parts] for k, j in enumerate(wanted)}
+        return self._values[i]
+
+    def tau(self, i: int) -> float:
+        """Return a quantity's autocorrelation time, in steps."""
+        return self._mean(self.times(i).raw) * self.thin_by
+
+    def rank_tau(self, i: int) -> FloatArray:
+        """Return its ranks' autocorrelation time in each ensemble that has rows, in steps."""
+        return self.times(i).rank[self._begun] * self.thin_by
+
+    def ess_bulk(self, i: int) -> float:
+        """Return the effective number of draws for a quantity's ranks."""
+        return estimators.effective_size(self.ndraws, self._mean(self.times(i).rank))
+
+    def mcse(self, i: int) -> float:
+        """Return the Monte Carlo standard error of a quantity's mean."""
+        size = estimators.effective_size(self.ndraws, self._mean(self.times(i).raw))
+        return float(self.moments.sd[i]) / math.sqrt(size) if size > 0 else math.nan
+
+    def ess_tail(self, i: int) -> float:
+        """Return the lesser effective number of draws for its 5% and 95% quantiles."""
+        if i not in self._tail_times:
+            bounds = estimators.quantiles(self.values(i), estimators.TAILS)
+            times = [estimators.tail_times(c, bounds) for c in self._series(i) if len(c)]
+            means = np.mean(times, axis=0) if times else np.array([math.nan])
+            self._tail_times[i] = float(np.max(means)) * self.series_stride
+        return estimators.effective_size(self.ndraws, self._tail_times[i])
+
+    def r_hat(self, i: int) -> float:
+        """Return a quantity's R-hat; NaN with one ensemble."""
+        if i not in self._r_hats:
+            self._r_hats[i] = estimators.r_hat(self.values(i))
+        return self._r_hats[i]
+
+    def quantiles(self, i: int) -> tuple[float, ...]:
+        """Return a quantity's 16%, 50% and 84% quantiles."""
+        return estimators.quantiles(self.values(i))
+
+    def times(self, i: int) -> Times:
+        """Return a quantity's autocorrelation times in each ensemble, in rows."""
+        if i not in self._times:
+            times = Times(*np.full((2, self.nensembles), math.nan))
+            for e, chain in enumerate(self._series(i)):
+                if not len(chain):
+                    continue
+                scores = estimators.normal_scores(chain)
+                rank = estimators.autocorrelation_time(scores)
+                times.raw[e] = estimators.autocorrelation_time(chain) * self.series_stride
+                times.rank[e] = rank * self.series_stride
+                self._note_offsets(e, i, estimators.walker_offsets(scores, rank))
+            self._times[i] = times
+        return self._times[i]
+
+    def _note_offsets(self, e: int, i: int, offsets: FloatArray) -> None:
+        farther = np.abs(offsets) > self._farthest[e]
+        self._farthest[e, farther] = np.abs(offsets)[farther]
+        self._farthest_in[e, farther] = i
+
+    @property
+    def offsets(self) -> FloatArray:
+        """How far a walker's mean is from its ensemble's, at most, (ensemble, walker).
+
+        Of the ranks of all quantities, in standard errors of the mean of a walker that mixes.
+        """
+        for i in range(self.ndim + 1):
+            self.times(i)
+        return self._farthest
+
+    @property
+    def farthest_in(self) -> npt.NDArray[np.int32]:
+        """The number of the quantity in which it is, (ensemble, walker)."""
+        for i in range(self.ndim + 1):
+            self.times(i)
+        return self._farthest_in
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Moments of all draws, and how many of each walker's are those of a straggler."""
+        with self._reader.open() as reader:
+            return self._sum_up(reader)
+
+    def _sum_up(self, reader: RunReader) -> Moments:
+        bound = estimators.low_bound([self._log_prob(reader, e) for e in range(self.nensembles)])
+        low = np.zeros((self.nensembles, self.nwalkers), dtype=np.int64)
+        best = np.full((self.nensembles, self.ndim + 1), math.nan)
+        every, core = Sums(self.ndim + 1), Sums(self.ndim + 1)
+        for e in range(self.nensembles):
+            for at in self._blocks(e, self.nwalkers * (self.ndim + 1)):
+                chain = reader.values("chain", e, at, self._phase)
+                log_prob = reader.values("log_prob", e, at, self._phase)
+                below = log_prob < bound
+                low[e] += below.sum(axis=0)
+                draws = np.concatenate([chain, log_prob[:, :, None]], axis=2)
+                every.add(draws.reshape(-1, self.ndim + 1))
+                core.add(draws[~below])
+                top = draws[np.unravel_index(np.argmax(log_prob), log_prob.shape)]
+                if not best[e, -1] >= top[-1]:
+                    best[e] = top
+        return Moments(every.mean, every.sd, core.mean, core.sd, low, best)
+
+    @property
+    def low(self) -> npt.NDArray[np.int64]:
+        """Draws with a log_prob too low to be the posterior's, (ensemble, walker)."""
+        return self.moments.low
+
+    @property
+    def shift(self) -> float:
+        """How far such draws move a mean, at most, in standard errors of the mean without them."""
+        return self._worst_shift[0]
+
+    @property
+    def shifted(self) -> str:
+        """Of which parameter; empty where there are no such draws."""
+        return self._worst_shift[1]
+
+    @cached_property
+    def _worst_shift(self) -> tuple[float, str]:
+        moments, n = self.moments, self.ndim
+        if not moments.low.any():
+            return 0.0, ""
+        sizes = np.array([self.ess_bulk(i) for i in range(n)])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            errors = moments.core_sd[:n] / np.sqrt(sizes)
+            shift = np.abs(moments.mean[:n] - moments.core_mean[:n]) / errors
+        shift = np.nan_to_num(shift, nan=math.inf)
+        worst = int(np.argmax(shift))
+        return float(shift[worst]), self.names[worst]
+
+    # ---- moves
+
+    @cached_property
+    def moves(self) -> FloatArray:
+        """Accepted moves among the rows, (ensemble, walker)."""
+        of_all = self._reader.rows, self._reader.accepted
+        if self._phase == "burnin":
+            of_all = self._reader.burnin_rows, self._reader.burnin_accepted
+        if tuple(of_all[0]) == self.rows:
+            return np.asarray(of_all[1])
+        with self._reader.open() as reader:
+            return np.stack([self._count_moves(reader, e) for e in range(self.nensembles)])
+
+    def _count_moves(self, reader: RunReader, e: int) -> FloatArray:
+        """Return at how many rows of an ensemble each walker is not where it was before."""
+        moves, last = np.zeros(self.nwalkers), None
+        for at in self._blocks(e, self.nwalkers * self.ndim):
+            chain = reader.values("chain", e, at, self._phase)
+            if last is not None:
+                chain = np.concatenate([last, chain])
+            moves += (np.diff(chain, axis=0) != 0).any(axis=2).sum(axis=0)
+            last = chain[-1:]
+        return moves
+
+    @cached_property
+    def stuck(self) -> npt.NDArray[np.bool_]:
+        """Whether a walker never moved, (ensemble, walker), though so many steps were enough to.
+
+        Enough is where less than one of a thousand runs has such a walker by chance.
+        """
+        moves, rows = self.moves, np.array(self.rows)
+        share = moves.sum() / max(1, self.ndraws)
+        by_chance = (1 - min(share, 1)) ** rows > _NO_CHANCE / moves.size
+        still = (moves == 0) & (rows > 0)[:, None]
+        if share > 0:
+            still &= ~by_chance[:, None]
+        if self._phase == "ensembles" and self.header.thin_by > 1:  # moves between are not counted
+            with self._reader.open() as reader:
+                for e in np.flatnonzero(still.any(axis=1)):
+                    still[e] &= self._count_moves(reader, int(e)) == 0
+        return np.asarray(still)
+
+    @cached_property
+    def rare(self) -> npt.NDArray[np.bool_]:
+        """Whether a walker moves rarely beside the others of its ensemble, (ensemble, walker).
+
+        It has less than a quarter of the median's moves, and fewer by more than chance.
+        """
+        median = np.median(self.moves, axis=1, keepdims=True)
+        fewer = median - self.moves > _NOISE * np.sqrt(median)
+        return np.asarray((self.moves < _RARE * median) & fewer)
+
+    # ---- reading
+
+    @property
+    def _begun(self) -> npt.NDArray[np.bool_]:
+        return np.array(self.rows) > 0
+
+    def _mean(self, times: FloatArray) -> float:
+        return float(np.mean(times[self._begun])) if any(self.rows) else math.nan
+
+    def _series(self, i: int) -> Iterator[FloatArray]:
+        """Give a quantity's rows that its times come from, ensemble after ensemble."""
+        if self.series_stride == self.row_stride:
+            return iter(self.values(i))
+        return (part[0] for part in self._read([i], self.series_stride))
+
+    def _read(self, wanted: Sequence[int], stride: int) -> Iterator[FloatArray]:
+        """Give (quantity, row, walker) of each ensemble, at every so many-th row."""
+        name = "log_prob" if wanted[0] == self.ndim else "chain"
+        with self._reader.open() as reader:
+            for e, rows in enumerate(self.rows):
+                part, done = np.empty((len(wanted), -(-rows // stride), self.nwalkers)), 0
+                for at in self._blocks(e, self.nwalkers * self.ndim, stride):
+                    block = reader.values(name, e, at, self._phase)
+                    if name == "chain":
+                        block = np.moveaxis(block[:, :, wanted], 2, 0)
+                    count = block.shape[-2]
+                    part[:, done : done + count] = block
+                    done += count
+                yield part
+
+    def _log_prob(self, reader: RunReader, e: int) -> FloatArray:
+        """Return log_prob of one ensemble, thinned where it is long."""
+        step = -(-self.ndraws // MOST) or 1
+        at = slice(self._discard, self._stops[e], step)
+        return reader.values("log_prob", e, at, self._phase)
+
+    def _blocks(self, e: int, width: int, stride: int = 1) -> Iterator[slice]:
+        height = max(1, _BLOCK // width) * stride
+        for start in range(self._discard, self._stops[e], height):
+            yield slice(start, min(start + height, self._stops[e]), stride)

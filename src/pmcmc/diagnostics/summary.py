@@ -1,0 +1,325 @@
+"""The summary of a run: a table for people, a dict for programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .criteria import FAR, LOG_PROB, LONG
+from .statistics import ChainStatistics
+from .table import EnsembleRow, Row, ensembles_table, parameters_table
+from .walkers import Division, divisions
+
+if TYPE_CHECKING:
+    from .._types import FloatArray
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Figures of all parameters, and what there is to know of walkers and ensembles.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+        One per parameter.
+    log_prob : Row
+        Of log_prob.
+    ensembles : tuple of EnsembleRow
+        One per ensemble.
+    worst : str
+        The parameter whose mean they give: with the highest R-hat, or the least ESS.
+    acceptance : ndarray (ensemble, walker)
+        Accepted share of the kept steps.
+    ndraws : int
+        Kept steps times walkers, over all ensembles.
+    nsteps : int
+        Kept steps over all ensembles.
+    kept, steps : int
+        Kept steps of the shortest ensemble, and its steps with those that were thinned out.
+    rank_taus : tuple of ndarray (ensemble,)
+        Autocorrelation time of the ranks of each parameter, and last of log_prob, in steps; of
+        each ensemble that has draws.
+    offsets : ndarray (ensemble, walker)
+        How far a walker's mean is from its ensemble's at most, in standard errors.
+    farthest_in : ndarray of int (ensemble, walker)
+        In which parameter; their number stands for log_prob.
+    divisions : tuple of Division
+        Ensembles whose walkers are in groups that do not mix.
+    low : ndarray of int (ensemble, walker)
+        Draws with a log_prob too low to be the posterior's: walkers that had not arrived.
+    shift : float
+        How far such draws move a mean, in standard errors.
+    shifted : str
+        The parameter whose mean they move furthest; empty where there are none.
+    stuck, rare : ndarray of bool (ensemble, walker)
+        Walkers that never moved, and that move rarely beside the others.
+    row_stride : int
+        Quantiles, R-hat and, where rows are many, tau and ESS come from every so many-th kept
+        step.
+    redrawn : mapping of int to tuple of int
+        By ensemble, walkers that were redrawn after burn-in.
+
+    """
+
+    rows: tuple[Row, ...]
+    log_prob: Row
+    ensembles: tuple[EnsembleRow, ...]
+    worst: str
+    acceptance: FloatArray
+    ndraws: int
+    nsteps: int
+    kept: int
+    steps: int
+    rank_taus: tuple[FloatArray, ...]
+    offsets: FloatArray
+    farthest_in: npt.NDArray[np.int32]
+    divisions: tuple[Division, ...]
+    low: npt.NDArray[np.int64]
+    shift: float
+    shifted: str
+    stuck: npt.NDArray[np.bool_]
+    rare: npt.NDArray[np.bool_]
+    row_stride: int = 1
+    redrawn: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+        return tuple(row.name for row in self.rows)
+
+    def rank_tau(self, i: int) -> FloatArray:
+        """Return the autocorrelation time of a quantity's ranks in each ensemble, in steps.
+
+        Parameters
+        ----------
+        i : int
+            The parameter's place in ``names``; their number for log_prob.
+
+        Returns
+        -------
+        ndarray (ensemble,)
+            Of those that have draws.
+
+        """
+        return self.rank_taus[i]
+
+    def ess_bulk(self, i: int) -> float:
+        """Return the effective number of draws for a parameter's mean.
+
+        Parameters
+        ----------
+        i : int
+            The parameter's place in ``names``.
+
+        Returns
+        -------
+        float
+            NaN if it cannot be told.
+
+        """
+        return self.rows[i].ess_bulk
+
+    def ess_tail(self, i: int) -> float:
+        """Return the effective number of draws for a parameter's 5% and 95% quantiles.
+
+        Parameters
+        ----------
+        i : int
+            The parameter's place in ``names``.
+
+        Returns
+        -------
+        float
+            The lesser of the two; NaN if one cannot be told.
+
+        """
+        return self.rows[i].ess_tail
+
+    def r_hat(self, i: int) -> float:
+        """Return a parameter's R-hat.
+
+        Parameters
+        ----------
+        i : int
+            The parameter's place in ``names``.
+
+        Returns
+        -------
+        float
+            NaN with one ensemble, or if it cannot be told.
+
+        """
+        return self.rows[i].r_hat
+
+    @property
+    def nensembles(self) -> int:
+        """Number of ensembles."""
+        return len(self.acceptance)
+
+    @property
+    def acceptance_fraction(self) -> float:
+        """Accepted share, the mean over all walkers that have kept steps."""
+        some = self.acceptance[np.isfinite(self.acceptance)]
+        return float(some.mean()) if some.size else math.nan
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain Python values, as JSON can hold them.
+
+        Returns
+        -------
+        dict
+            ``parameters``, a list of dicts with the fields of `Row`; ``log_prob``, another such;
+            ``ensembles``, a list of dicts with the fields of `EnsembleRow`, and ``worst``;
+            ``acceptance_fraction``, ``acceptance_per_ensemble``, ``nensembles``, ``ndraws``;
+            ``straggling_walkers``, ``stuck_walkers``, ``rarely_moving_walkers``,
+            ``trapped_walkers`` and ``redrawn_walkers`` as [ensemble, walker] pairs. None stands
+            for what cannot be told.
+
+        """
+        trapped = [[d.ensemble, w] for d in self.divisions for w in d.trapped]
+        return {
+            "parameters": [_plain(row) for row in self.rows],
+            "log_prob": _plain(self.log_prob),
+            "ensembles": [_plain(ensemble) for ensemble in self.ensembles],
+            "worst": self.worst,
+            "acceptance_fraction": _finite(self.acceptance_fraction),
+            "acceptance_per_ensemble": [_finite(a) for a in self.acceptance.mean(axis=1)],
+            "nensembles": self.nensembles,
+            "ndraws": self.ndraws,
+            "straggling_walkers": _pairs(self.low > 0),
+            "stuck_walkers": _pairs(self.stuck),
+            "rarely_moving_walkers": _pairs(self.rare),
+            "trapped_walkers": trapped,
+            "redrawn_walkers": [[e, w] for e, walkers in self.redrawn.items() for w in walkers],
+        }
+
+    def __str__(self) -> str:
+        """Return a table of at most 80 columns."""
+        return parameters_table(self.rows, self.nensembles > 1)
+
+    def ensembles_table(self) -> str:
+        """Return a line for each ensemble, of at most 80 columns."""
+        return ensembles_table(self.ensembles, self.worst)
+
+
+def summarize(statistics: ChainStatistics) -> Summary:
+    """Return the Summary of what a ChainStatistics reads.
+
+    Parameters
+    ----------
+    statistics : ChainStatistics
+        Of one draw at least.
+
+    Returns
+    -------
+    Summary
+
+    """
+    ndim, count = statistics.ndim, statistics.nensembles
+    *rows, log_prob = (_row(statistics, i) for i in range(ndim + 1))
+    taus = tuple(statistics.rank_tau(i) for i in range(ndim + 1))
+    rows_of = np.array(statistics.rows)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        acceptance = statistics.moves / rows_of[:, None]
+    offsets, stuck, rare = statistics.offsets, statistics.stuck, statistics.rare
+    longest = np.zeros(count)
+    longest[rows_of > 0] = np.max(taus, axis=0)
+    suspect = ~(offsets.max(axis=1) <= FAR) | ~(0.5 * LONG * longest <= statistics.steps)
+    found = divisions(statistics, [int(e) for e in np.flatnonzero(suspect & (rows_of > 0))])
+    worst = _worst(rows)
+    return Summary(
+        rows=tuple(rows),
+        log_prob=log_prob,
+        ensembles=tuple(_ensemble_rows(statistics, acceptance, worst, found)),
+        worst=statistics.names[worst],
+        acceptance=acceptance,
+        ndraws=statistics.ndraws,
+        nsteps=sum(statistics.rows),
+        kept=statistics.kept,
+        steps=statistics.steps,
+        rank_taus=taus,
+        offsets=offsets,
+        farthest_in=statistics.farthest_in,
+        divisions=found,
+        low=statistics.low,
+        shift=statistics.shift,
+        shifted=statistics.shifted,
+        stuck=stuck,
+        rare=rare,
+        row_stride=statistics.row_stride,
+        redrawn=statistics.redrawn,
+    )
+
+
+def _row(statistics: ChainStatistics, i: int) -> Row:
+    q16, q50, q84 = statistics.quantiles(i)
+    moments = statistics.moments
+    return Row(
+        name=statistics.names[i] if i < statistics.ndim else LOG_PROB,
+        mean=float(moments.mean[i]),
+        sd=float(moments.sd[i]),
+        q16=q16,
+        q50=q50,
+        q84=q84,
+        tau=statistics.tau(i),
+        ess_bulk=statistics.ess_bulk(i),
+        ess_tail=statistics.ess_tail(i),
+        r_hat=statistics.r_hat(i),
+        mcse=statistics.mcse(i),
+    )
+
+
+def _worst(rows: Sequence[Row]) -> int:
+    """Return the number of the parameter in which ensembles agree least."""
+    r_hats = np.array([row.r_hat for row in rows])
+    if np.isfinite(r_hats).any():
+        return int(np.nanargmax(r_hats))
+    return int(np.argmin([row.ess_bulk if row.ess_bulk > 0 else math.inf for row in rows]))
+
+
+def _ensemble_rows(
+    statistics: ChainStatistics,
+    acceptance: FloatArray,
+    worst: int,
+    found: Sequence[Division],
+) -> Iterator[EnsembleRow]:
+    trapped = {division.ensemble: division.trapped for division in found}
+    medians = [
+        float(np.median(v)) if v.size else math.nan for v in statistics.values(statistics.ndim)
+    ]
+    means = [float(v.mean()) if v.size else math.nan for v in statistics.values(worst)]
+    for e, best in enumerate(statistics.moments.best):
+        yield EnsembleRow(
+            log_prob=medians[e],
+            best=float(best[-1]),
+            best_draw=tuple(map(float, best[:-1])),
+            acceptance=float(acceptance[e].mean()),
+            mean=means[e],
+            trapped=trapped.get(e, ()),
+            stuck=tuple(map(int, np.flatnonzero(statistics.stuck[e]))),
+            rare=tuple(map(int, np.flatnonzero(statistics.rare[e]))),
+        )
+
+
+def _plain(record: Row | EnsembleRow) -> dict[str, Any]:
+    """Return the fields as JSON can hold them."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return [plain(v) for v in value]
+        return _finite(value) if isinstance(value, float) else value
+
+    return {key: plain(value) for key, value in asdict(record).items()}
+
+
+def _pairs(which: npt.NDArray[Any]) -> list[list[int]]:
+    return [[int(e), int(w)] for e, w in np.argwhere(which)]
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,4 @@
+"""Whether this launch, these hosts and this folder are fit for a run.
+
+Imports `mpi`, `storage` and `slurm`.
+"""

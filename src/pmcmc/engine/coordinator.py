@@ -1,0 +1,326 @@
+"""What rank 0 does beside sampling: the file, calls for commits, checks, the end of the time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..diagnostics.stopping import FIRST, StopRules
+from ..errors import ControlFlow
+from ..mpi.control import ControlChannel
+from ..prepare.output import OutputClaim
+from ..prepare.setup import Setup
+from ..sampler.state import Block
+from ..storage.writer import RunWriter
+from .convergence import Action, ConvergenceChecks, Decision, figures
+from .deadline import Deadline
+from .messages import Commit, Finished, Full, Limit, Progress, Restart, Settle
+from .progress import ProgressReporter
+from .state import RunState
+
+_FIRST_FIGURES = 20.0  # seconds; and they come again when they have cost 1% of the time since
+_SPARE = 100
+
+
+class _Postponed(ControlFlow):
+    """The run stops: leave the check in hand."""
+
+
+class Coordinator:
+    """Calls for commits and writes them, has the draws checked, and says when all is over.
+
+    Each team root tells of its progress. When all are done, or have left their step for a stop,
+    the last commit is called for. Where the run has a stop rule, or burn-in ends by itself, no
+    commit goes past the next check: when all ensembles are there, it is decided from the file.
+
+    Parameters
+    ----------
+    setup : Setup
+    control : ControlChannel
+    state : RunState
+        Rank 0's; the coordinator ends the run when the time is up.
+    reporter : ProgressReporter
+    output : OutputClaim
+        Holds the lock, and the reader of a file that is resumed.
+    deadline : Deadline
+
+    Attributes
+    ----------
+    store : RunWriter
+    shortfall : str
+        What the draws lack, as the last check found; "" where nothing.
+    listen : callable
+        Takes in messages, within a long check.
+
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        control: ControlChannel,
+        state: RunState,
+        reporter: ProgressReporter,
+        output: OutputClaim,
+        deadline: Deadline,
+    ) -> None:
+        self._setup, self._control, self._state = setup, control, state
+        self._reporter, self._output, self._deadline = reporter, output, deadline
+        self._roots = [team.root for team in setup.plan.teams]
+        self._progress: dict[int, Progress] = {}  # the last of each team root
+        self._checks = ConvergenceChecks(
+            StopRules.of(setup.options),
+            setup.settled,
+            setup.plan.steps,
+            setup.plan.burnin,
+            setup.options.rescues,
+            setup.plan.open_ended,
+        )
+        self._limit: int | None = None
+        self._full = self._calling = self._final = self._begun = False
+        self._called = time.monotonic()
+        self._slowest = 0.0  # seconds from a call to the disk
+        self._next_figures = self._called + _FIRST_FIGURES
+        self.shortfall = ""
+        self.listen: Callable[[], None] = lambda: None
+        self.store = RunWriter(
+            output.place,
+            setup.header,
+            setup.options.overwrite,
+            output.allowed,
+        )
+
+    def begin(self) -> None:
+        """Tell every team root where its ensembles go on, and call for the first commit.
+
+        A new file is made as soon as all ensembles have begun.
+        """
+        reader = self._output.reader
+        if reader is not None:
+            self.store.reopen(reader)
+            if self._checks.due_at_once(self.store.steps):
+                self._check()
+            reader = self.store.read()
+        burnin = self.store.header.burnin if self._checks.settled else None
+        for team in self._setup.plan.teams:
+            states = [reader.saved(e) if reader is not None else None for e in team.ensembles]
+            self._control.send(Restart(states, burnin), to=team.root)
+        self._begun = True
+        self._set_limit()
+        if reader is not None:
+            self.store.commit([])  # it is running again
+        self._call()
+
+    def finish(self) -> str:
+        """Bring a file that has all its steps up to what it is.
+
+        Returns
+        -------
+        str
+            The status: "finished" or "short".
+
+        Raises
+        ------
+        StoreError
+            If the file cannot be written.
+
+        """
+        reader = self._output.reader
+        assert reader is not None
+        self.store.reopen(reader)
+        status = self._final_status()
+        if tuple(self.store.rows) != self.store.header.steps:
+            self._cut(status)  # its stop rule is met
+        elif self.store.stale or self.store.status != status:
+            self.store.commit([], status)
+        return status
+
+    def handle(self, source: int, message: Progress | Full) -> None:
+        """Take in what a team root says.
+
+        Parameters
+        ----------
+        source : int
+            The rank of that root.
+        message : Progress or Full
+            How far it is, or that its memory is full.
+
+        """
+        match message:
+            case Progress():
+                self._progress[source] = message
+                self._reporter.progress(source, message)
+            case Full():
+                self._full = True
+
+    def decide_next(self) -> None:
+        """Call for a commit if one is due; stop if the time is up."""
+        if self._state.over:
+            return
+        if not self._state.stopping:
+            why = self._deadline.passed(2 * self._slowest + 2 * self._setup.seconds)
+            if why is not None:
+                self._state.stop(why)
+        if self._calling:
+            return
+        since = time.monotonic() - self._called
+        if self._at_limit() and not self._state.stopping:  # also where all steps are taken
+            self._call()
+        elif self._all(lambda p: p.done):
+            if self._all(lambda p: p.complete) or self.store.created:
+                self._call(final=True)
+            else:
+                self._end("stopped")  # before all had begun: there is nothing to commit
+        elif self._full or since > self._setup.options.checkpoint:
+            self._full = False
+            self._call()
+
+    def _all(self, what: Callable[[Progress], bool]) -> bool:
+        return len(self._progress) == len(self._roots) and all(map(what, self._progress.values()))
+
+    def _at_limit(self) -> bool:
+        limit = self._limit
+        return limit is not None and self._all(lambda p: p.reached >= limit)
+
+    # ---- commits
+
+    def _call(self, final: bool = False) -> None:
+        self._calling, self._final = True, final
+        self._called = time.monotonic()
+        self._control.rounds += 1
+        self._tell_roots(Commit(self._control.rounds))
+
+    def _tell_roots(self, message: Any) -> None:
+        for root in self._roots:
+            self._control.send(message, to=root)
+
+    def commit(self, gathered: list[list[Block] | None]) -> None:
+        """Write what came of a call; check the draws where that is due; end the run if it is over.
+
+        Parameters
+        ----------
+        gathered : list of (list of Block, or None)
+            From each team root. One that stops before its ensembles have begun gives None; then
+            there is nothing to keep.
+
+        Raises
+        ------
+        StoreError
+            If the file cannot be written.
+        UsageError
+            If it is not to be made: another is there by now.
+
+        """
+        self._calling = False
+        blocks = [block for part in gathered for block in part or ()]
+        if len(blocks) < self._setup.plan.nensembles:
+            return
+        # rows after a check that is not decided were held back: without them it is not complete
+        complete = self._all(lambda p: p.complete) and all(
+            block.steps >= self._end_of(block.ensemble) for block in blocks
+        )
+        status = "running"
+        if self._final and not (complete and self._checks.rules_given):
+            status = "finished" if complete else "stopped"
+        if self.store.created:
+            self.store.commit(blocks, status)
+        else:
+            self.store.create(blocks, status)
+        self._slowest = max(self._slowest, time.monotonic() - self._called)
+        if self._final and status == "running":
+            status = self._final_status()
+            self.store.commit([], status)
+        if self._final:
+            self._end(status)
+        elif self._limit is not None and (self.store.steps == self._limit).all():
+            self._check()
+        if not self._state.over:
+            self._show_figures()
+
+    def _end_of(self, ensemble: int) -> int:
+        header = self.store.header
+        return header.burnin + self._setup.plan.steps[ensemble] * header.thin_by
+
+    def _end(self, status: str) -> None:
+        reason = self._state.stop_reason if status == "stopped" else ""
+        self._state.outcome = Finished(status, reason)
+        self._control.broadcast_from_root(self._state.outcome)
+
+    # ---- checks
+
+    def _check(self) -> None:
+        """Have the draws checked, and carry out what is decided."""
+        try:
+            decision = self._checks.check(self.store.read(), self._tick)
+        except _Postponed:
+            return
+        self._take_in(decision)
+        if decision.action in (Action.FINISH, Action.FALL_SHORT):
+            status = "finished" if decision.action is Action.FINISH else "short"
+            self._cut(status)
+            self._end(status)
+            return
+        header = replace(self.store.header, burnin=decision.burnin, steps=decision.steps)
+        if header != self.store.header or decision.starts:
+            self.store.resize(header, starts=decision.starts)
+        if decision.action is Action.SETTLE:
+            self._reporter.settle(decision)
+            if self._begun:
+                self._tell_roots(Settle(decision.burnin, decision.starts))
+        if self._begun:
+            self._set_limit()
+
+    def _set_limit(self) -> None:
+        """Tell the team roots of the next check, if the run has any."""
+        store, none = self.store, np.zeros(1, dtype=int)
+        steps, rows = (store.steps, store.rows) if store.created else (none, none)
+        limit = self._checks.next_limit(store.header, steps, rows)
+        if limit != self._limit:
+            self._limit = limit
+            self._tell_roots(Limit(limit))
+
+    def _cut(self, status: str) -> None:
+        """Let the file end with the rows it has."""
+        rows = tuple(int(n) for n in self.store.rows)
+        self.store.resize(replace(self.store.header, steps=rows), status)
+
+    def _final_status(self) -> str:
+        decision = self._checks.final(self.store.read())
+        self._take_in(decision)
+        return "finished" if decision.action is Action.FINISH else "short"
+
+    def _take_in(self, decision: Decision) -> None:
+        self.shortfall = "" if decision.action is Action.SETTLE else decision.shortfall
+        self._reporter.lacking(self.shortfall, decision.goal)
+
+    def _show_figures(self) -> None:
+        """Work out the figures of the draws so far, if progress is shown and it is time."""
+        began = time.monotonic()
+        if (
+            not self._reporter.wanted
+            or began < self._next_figures
+            or self.store.rows.min() < FIRST
+        ):
+            return
+        try:
+            self._reporter.figures = figures(self.store.read(), self._tick)
+        except _Postponed:
+            return
+        now = time.monotonic()
+        self._next_figures = now + _SPARE * (now - began)
+
+    def _tick(self) -> None:
+        """Take in messages within a long look at the draws.
+
+        Raises
+        ------
+        _Postponed
+            If the run stops.
+
+        """
+        self.listen()
+        if self._state.stopping:
+            raise _Postponed

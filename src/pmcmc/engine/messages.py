@@ -1,0 +1,102 @@
+"""What ranks say to each other while they sample: one record a message.
+
+Team roots hear from rank 0, and rank 0 from them; rank 0 is a team root too, and gets its own
+messages the same way. `mpi.control` carries them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..sampler.state import ProductionStart
+
+
+@dataclass(frozen=True)
+class Restart:
+    """Rank 0 to a team root, first of all: where its ensembles go on.
+
+    ``states`` are their saved states, or None for one that begins; ``burnin`` is the length of
+    burn-in, None while that is open.
+    """
+
+    states: list[Any]
+    burnin: int | None
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Rank 0 to the team roots: no commit takes rows past this step of an ensemble.
+
+    It is the next check's; None where there is none to come.
+    """
+
+    step: int | None
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Rank 0 to the team roots: join gather number ``number`` with the rows since the last."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Settle:
+    """Rank 0 to the team roots: burn-in ended with step ``burnin``; what came after is undone.
+
+    ``starts`` are those of ensembles whose walkers were redrawn.
+    """
+
+    burnin: int
+    starts: tuple[ProductionStart, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Any rank to all: a signal came, or the time is up. Begin no evaluation any more."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A team root to rank 0, now and then: how far its ensembles are.
+
+    Attributes
+    ----------
+    done : bool
+        It takes no more steps: all are taken, or it stopped.
+    complete : bool
+        All steps are taken.
+    reached : int
+        Steps that each of its ensembles has taken at least.
+    steps : int
+        Of all its ensembles together.
+    accepted, counted : float, int
+        Accepted moves, of how many.
+
+    """
+
+    done: bool
+    complete: bool
+    reached: int
+    steps: int
+    accepted: float
+    counted: int
+
+
+@dataclass(frozen=True)
+class Full:
+    """A team root to rank 0: its share of memory is full, a commit is wanted."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Rank 0 to all, last of all: how the run ended.
+
+    ``status`` is "finished", "short" or "stopped"; ``reason`` says by what it was stopped.
+    """
+
+    status: str
+    reason: str = ""

@@ -1,0 +1,271 @@
+"""What a run says while it goes: rank 0 only, on standard output; the bar on standard error."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from .. import streams
+from .._version import __version__
+from ..diagnostics.verdict import rescued_text
+from ..sampler.initial import search_evaluations
+from ..sampler.moves import AUTO
+from ..text import count_text, duration_text, some_text
+
+if TYPE_CHECKING:
+    from ..model.problem import Problem
+    from ..prepare.setup import Setup
+    from .convergence import Decision
+    from .messages import Progress
+
+_FIRST_LINE, _MOST = 10.0, 120.0  # seconds between progress lines: they grow apart
+
+
+class ProgressReporter:
+    """Says what a run will do, and how far it is.
+
+    Parameters
+    ----------
+    on : bool
+        Whether to say anything but progress.
+    progress : bool or None
+        None: a bar on a terminal, else a line now and then.
+    rank : int
+        Only rank 0 talks.
+
+    Attributes
+    ----------
+    wanted : bool
+        Whether progress is shown.
+
+    """
+
+    def __init__(self, on: bool, progress: bool | None, rank: int = 0) -> None:
+        self._first = rank == 0
+        self.on = on and self._first
+        self.wanted = progress is not False and rank == 0
+        self._terminal = streams.is_terminal()
+        self._remarks: list[str] = []
+        # steps of all ensembles: in all, None while nobody knows; and those that the file has
+        self._total: int | None = None
+        self._before = 0
+        self._parts: dict[int, Progress] = {}
+        self._began = self._said = time.monotonic()
+        self._gap = _FIRST_LINE
+        self._bar: Any = None
+        self._ensembles = self._thin_by = 1
+        self._burnin: int | None = None  # None: it has not settled
+        self._most = 0  # production steps of all ensembles
+        self._open_ended = False
+        self.figures = ""  # of the draws so far
+        self._shortfall = ""  # what they lack, as a check found
+        self._goal: int | None = None  # the kept step that may be enough
+
+    def say(self, text: str) -> None:
+        """Print a line, on rank 0 and if ``on``.
+
+        Parameters
+        ----------
+        text : str
+            The line.
+
+        """
+        if self.on:
+            streams.tell(text)
+
+    def remark(self, text: str) -> None:
+        """Say ``text`` as a note below what the run will do."""
+        self._remarks.append(text)
+
+    def warn(self, text: str) -> None:
+        """Say ``text`` as a note; from Python, which prints nothing, as a RuntimeWarning.
+
+        Parameters
+        ----------
+        text : str
+            The note.
+
+        """
+        self.remark(text)
+        if not self.on and self._first:
+            warnings.warn(text, RuntimeWarning, stacklevel=4)
+
+    def intend(self, problem: Problem, setup: Setup) -> None:
+        """Say what the run will do.
+
+        Parameters
+        ----------
+        problem : Problem
+            For its names and moves.
+        setup : Setup
+            What rank 0 decided.
+
+        """
+        plan, header, options = setup.plan, setup.header, setup.options
+        self._most, self._open_ended = plan.nsteps * plan.thin_by, plan.open_ended
+        self._ensembles, self._thin_by = plan.nensembles, plan.thin_by
+        self._burnin, self._before = header.burnin, setup.steps
+        if plan.burnin is None and not setup.settled:
+            self._burnin = None
+        self._set_total()
+        self._began = self._said = time.monotonic()
+        hosts = count_text(setup.hosts, "host")
+        self.say(f"pmcmc {__version__}: {problem.name}, {_names(problem.names)}")
+        for label, text in plan.describe():
+            self.say(f"  {label:<10} {text}" + (f", on {hosts}" if label == "ranks" else ""))
+        moves = options.moves or ("auto" if problem.moves is None else "those of the model")
+        if moves == "auto":
+            moves = f"auto: {AUTO}"
+        drawn = f"  (drawn; --seed {header.seed} gives these draws again)" if setup.drawn else ""
+        self.say(f"  {'moves':<10} {moves}")
+        self.say(f"  {'seed':<10} {header.seed}{drawn}")
+        before = ""
+        if setup.steps:
+            of = "" if self._total is None else f" of {self._total}"
+            before = f", which has {setup.steps}{of} steps"
+        self.say(f"  {'file':<10} {options.output or 'none: the draws stay in memory'}{before}")
+        self.say(f"  {'cost':<10} {_cost(setup)}")
+        if not setup.steps and (more := search_evaluations(problem, plan.nwalkers)):
+            self.say(f"  {'start':<10} {_search_text(more, setup)}")
+        for remark in (*plan.remarks, *self._remarks):
+            self.say(f"  note: {remark}")
+        if options.dry_run:
+            self.say("\n" + plan.table() + "\n\nDry run: nothing was sampled or written.")
+
+    def settle(self, decision: Decision) -> None:
+        """Take in how burn-in ended.
+
+        Parameters
+        ----------
+        decision : Decision
+            Of its last check.
+
+        """
+        how = "settled" if not decision.shortfall else "ends, but has not settled,"
+        if self._burnin is None:
+            self.say(f"  {'burn-in':<10} {how} after {decision.burnin} steps per ensemble")
+        self._burnin = decision.burnin
+        self._set_total()
+        if decision.shortfall:
+            self.say(f"  note: {decision.shortfall.removeprefix('burn-in: ')}")
+        if decision.starts:
+            self.say(f"  note: {rescued_text({s.ensemble: s.redrawn for s in decision.starts})}")
+
+    def lacking(self, shortfall: str, goal: int | None) -> None:
+        """Take in what a check found.
+
+        Parameters
+        ----------
+        shortfall : str
+            What the draws lack; "" for nothing.
+        goal : int or None
+            The kept step of each ensemble at which they may be enough.
+
+        """
+        self._shortfall, self._goal = shortfall, goal
+        if self._open_ended:
+            self._set_total()
+
+    def _set_total(self) -> None:
+        """Work out the steps of all ensembles, as far as they are known."""
+        self._total, most = None, self._most
+        if self._open_ended and self._goal is not None:
+            most = min(most, self._goal * self._thin_by * self._ensembles)
+        if self._burnin is not None and (self._goal is not None or not self._open_ended):
+            self._total = self._burnin * self._ensembles + most
+
+    def progress(self, source: int, progress: Progress) -> None:
+        """Take in what one team has done; show the whole now and then.
+
+        Parameters
+        ----------
+        source : int
+            The rank of its root.
+        progress : Progress
+            Its newest message.
+
+        """
+        self._parts[source] = progress
+        if not self.wanted:
+            return
+        done = sum(p.steps for p in self._parts.values())
+        accepted = sum(p.accepted for p in self._parts.values())
+        counted = sum(p.counted for p in self._parts.values())
+        state = [f"acceptance {accepted / counted:.2f}"] if counted else []
+        state += [text for text in (self.figures, self._shortfall) if text]
+        rate = max(done - self._before, 1) / (time.monotonic() - self._began)
+        left = self._left(done, rate)
+        if self._terminal:
+            state += [left] if left and self._goal is not None else []
+            if self._bar is None:
+                self._bar = tqdm(total=self._total, initial=self._before, unit="step", leave=False)
+            self._bar.total = self._total
+            self._bar.set_postfix_str("; ".join(state), refresh=False)
+            self._bar.update(done - self._bar.n)
+            return
+        now, over = time.monotonic(), self._total is not None and done >= self._total
+        if now - self._said < self._gap or not done or (over and not self._open_ended):
+            return
+        self._said, self._gap = now, min(_MOST, self._gap * 1.5)
+        so_far = f"{self._so_far(done)}, {rate:.3g} steps/s"
+        streams.tell("; ".join(filter(None, [so_far, left, *state])))
+
+    def _so_far(self, done: int) -> str:
+        if self._total is not None and not self._open_ended:
+            return f"{done}/{self._total} steps ({100 * done / self._total:.0f}%)"
+        step = done // self._ensembles
+        if self._burnin is None or step < self._burnin:
+            return f"burn-in, step {step} of each ensemble"
+        return f"step {(step - self._burnin) // self._thin_by} of each ensemble"
+
+    def _left(self, done: int, rate: float) -> str:
+        """Say how long it may take."""
+        if self._goal is not None and self._burnin is not None:
+            at = (self._burnin + self._goal * self._thin_by) * self._ensembles
+            takes = duration_text(max(0.0, at - done) / rate)
+            if self._open_ended:
+                return f"enough at about step {self._goal}, {takes} left"
+            if self._total is not None and done < at < self._total:
+                return f"about {takes} to the target"
+        return "" if self._total is None else f"{duration_text((self._total - done) / rate)} left"
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the work began."""
+        return time.monotonic() - self._began
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return f"{count_text(len(names), 'parameter')} ({some_text(names, 6)})"
+
+
+def _cost(setup: Setup) -> str:
+    """Say what log_prob costs, and all of its evaluations, or those of 1000 steps."""
+    plan, evaluations = setup.plan, setup.plan.evaluations()
+    took = f"log_prob took {duration_text(setup.seconds)} in a first try"
+    if evaluations is None:
+        evaluations = 1000 * plan.nwalkers * plan.nensembles
+        took += "; 1000 steps are"
+    else:
+        evaluations -= setup.steps * plan.nwalkers
+        took += ";"
+    work = evaluations * setup.seconds / (plan.size - plan.idle)
+    about = f", about {duration_text(work)} of work per rank" if work > 5 else ""
+    return f"{took} {evaluations} evaluations{about}"
+
+
+def _search_text(evaluations: int, setup: Setup) -> str:
+    """Say what the search for a start costs."""
+    plan = setup.plan
+    work = evaluations * plan.nensembles * setup.seconds / (plan.size - plan.idle)
+    about = f", about {duration_text(work)} per rank" if work > 1 else ""
+    return f"each ensemble searches for the maximum first: about {evaluations} evaluations{about}"

@@ -1,0 +1,309 @@
+"""The sampling on one rank: as a worker, or as the root of a team with its ensembles."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from mpi4py.MPI import UNDEFINED
+
+from ..diagnostics.stopping import CHECKS, StopRules
+from ..errors import ControlFlow
+from ..model.problem import Problem
+from ..mpi.control import ControlChannel
+from ..mpi.gather import BlockGather
+from ..mpi.startup import at_once
+from ..mpi.timing import RankTimer
+from ..mpi.waiting import PATIENCE, wait_for
+from ..prepare.setup import Setup
+from ..sampler.ensemble import Ensemble
+from ..sampler.moves import Moves
+from ..signals import SignalWatch
+from .coordinator import Coordinator
+from .messages import Commit, Finished, Full, Limit, Progress, Restart, Settle, Stop
+from .state import RunState
+from .team import TeamEvaluator
+
+_MB = 2**20
+_PROGRESS_SECONDS = 0.5
+
+
+class _Stop(ControlFlow):
+    """Leave the step in hand: the run stops, or is over."""
+
+
+class RankLoop:
+    """The work itself, on one rank.
+
+    Rank 0 calls for a commit; each team root then joins a gather with the blocks of its ensembles,
+    at its next look for messages, and samples on. When every team is done, the last gather is
+    called for, and then ``Finished`` goes to all ranks.
+
+    Where a check is due at some step (``Limit``), a block ends there, and the rows after it wait
+    for the decision. ``Settle`` tells that burn-in is over: what was taken as more of it is taken
+    again as production.
+
+    A signal on any rank, or the end of the time, goes to all as ``Stop``. Whoever knows of it
+    begins no evaluation any more; a team root leaves the step in hand, and counts as done.
+
+    Parameters
+    ----------
+    problem : Problem
+    setup : Setup
+    moves : list of (emcee move, weight)
+    control : ControlChannel
+    watch : SignalWatch
+        Notes the signals to this process.
+    state : RunState
+    coordinator : Coordinator, optional
+        On rank 0.
+
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        setup: Setup,
+        moves: Moves,
+        control: ControlChannel,
+        watch: SignalWatch,
+        state: RunState,
+        coordinator: Coordinator | None,
+    ) -> None:
+        self.problem, self.setup, self.moves = problem, setup, moves
+        self.control, self.watch = control, watch
+        self.state, self.coordinator = state, coordinator
+        rank, plan = control.rank, setup.plan
+        self.clock = RankTimer(PATIENCE)
+        team = plan.team_of(rank)
+        root = team is not None and rank == team.root
+        comm = control.comm.Split(UNDEFINED if team is None else plan.teams.index(team), rank)
+        roots = control.comm.Split(0 if root else UNDEFINED, rank)
+        self.numbers = range(0) if team is None else team.ensembles
+        self.evaluator: TeamEvaluator | None = None  # of an idle rank
+        if team is not None:
+            self.evaluator = TeamEvaluator(
+                comm,
+                problem,
+                control,
+                self.clock,
+                setup.options.schedule,
+                setup.seconds,
+                several=len(team.ensembles) > 1,
+                rows=plan.nwalkers // 2,
+            )
+        self.gather = BlockGather(roots) if root else None
+        if self.gather is not None:
+            control.leave = self.gather.leave
+        self.ensembles: list[Ensemble] = []
+        self._states: list[Any] | None = None  # that the ensembles go on from
+        self._burnin: int | None = None  # its length; None: it has not settled
+        self._limit: int | None = None  # the step that no block goes past
+        self._told: int | None = None  # the limit that this rank said it has reached
+        self._wanted = False  # a gather was called for that this rank has not joined
+        self._left = False  # all steps are taken, or the last one was left
+        self._full = False  # a commit is wanted for lack of memory
+        # draws not yet written, over all ensembles, that call for a commit: where many ranks make
+        # many, commits should not come too often, nor rank 0's memory depend on how late they come
+        block = min(64 * _MB, max(8 * _MB, 2 * _MB * len(plan.teams)))
+        self._share = block * len(self.numbers) // plan.nensembles
+        self._last_progress = 0.0
+
+    def work(self) -> Finished:
+        """Do this rank's part, to the end; return how the run ended."""
+        if at_once():  # within a long evaluation: the others need not begin another
+            self.watch.on_signal = self.state.stop
+        try:
+            return self._work()
+        finally:
+            self.watch.on_signal = None
+
+    def _work(self) -> Finished:
+        evaluator = self.evaluator
+        if self.gather is not None and evaluator is not None:
+            self._sample(evaluator)
+            self.gather.comm.Free()
+        else:
+            if evaluator is not None:
+                evaluator.serve(self._serve_tick, lambda: self.state.stopping or self.state.over)
+            wait_for(lambda: self.state.over, self._listen)
+        if evaluator is not None:
+            evaluator.comm.Free()
+        assert self.state.outcome is not None
+        return self.state.outcome
+
+    # ---- every rank
+
+    def _listen(self) -> None:
+        """Take in messages, and pass on a signal to this process."""
+        while (found := self.control.receive()) is not None:
+            self._handle(*found)
+        if self.watch.caught:
+            self.state.stop(self.watch.caught)
+
+    def _handle(self, source: int, message: object) -> None:
+        match message:
+            case Stop():
+                self.state.stopped_by(message)
+            case Finished():
+                self.state.outcome = message
+            case Restart(states, burnin):
+                self._states, self._burnin = states, burnin
+            case Limit(step):
+                self._limit = step
+            case Commit(number):
+                self._wanted, self.control.rounds = True, number
+            case Settle(burnin, starts):
+                moved = {start.ensemble: start for start in starts}
+                for ensemble in self.ensembles:
+                    ensemble.settle(burnin, moved.get(ensemble.index))
+            case Progress() | Full():
+                assert self.coordinator is not None
+                self.coordinator.handle(source, message)
+
+    def _serve_tick(self) -> None:
+        if self.control.due():
+            self._listen()
+
+    # ---- team roots
+
+    def _sample(self, evaluator: TeamEvaluator) -> None:
+        if self.coordinator is not None:
+            self.coordinator.listen = self._listen
+            self.coordinator.begin()
+        wait_for(lambda: self._states is not None, self._listen)
+        header = self.setup.header
+        settled = self._burnin is not None
+        checks: frozenset[int] = frozenset()
+        if StopRules.of(self.setup.options).given or not settled:
+            checks = CHECKS
+        if not settled and self.setup.plan.burnin is not None:
+            checks |= {self.setup.plan.burnin}
+        self.ensembles = [
+            Ensemble(
+                e,
+                self.problem,
+                evaluator.evaluate,
+                seed=header.seed,
+                nwalkers=header.nwalkers,
+                burnin=self._burnin or 0,
+                nsteps=self.setup.plan.steps[e],
+                thin_by=header.thin_by,
+                moves=self.moves,
+                settled=settled,
+                checks=checks,
+                saved=saved,
+                in_main=evaluator.in_main,
+            )
+            for e, saved in zip(self.numbers, self._states or (), strict=True)
+        ]
+        try:
+            evaluator.advance(self.ensembles, self._tick, self._held)
+        except _Stop:
+            pass  # what was done of the step is done again at a resume, if there is to be one
+        self._left = True
+        evaluator.close(self._attend)
+        self._report_progress()
+        wait_for(lambda: self.state.over, self._attend)
+
+    def _tick(self) -> None:
+        """Attend to messages and commits now and then.
+
+        Raises
+        ------
+        _Stop
+            If the run stops, or has enough draws.
+
+        """
+        if not self.control.due():
+            return
+        self._attend()
+        self._mind_memory()
+        if self.state.stopping or self.state.over:
+            raise _Stop
+
+    def _attend(self) -> None:
+        """Take in messages, move the gather on; on rank 0 also write, and call for commits."""
+        self._listen()
+        gather = self.gather
+        assert gather is not None
+        begun = all(e.started for e in self.ensembles)
+        if self._wanted and not gather.busy and (begun or self._left):
+            self._wanted = self._full = False
+            gather.join([e.take_block(self._limit) for e in self.ensembles] if begun else None)
+        gathered = gather.poll()
+        if gathered is not None and self.coordinator is not None:
+            with self.clock.at("writing"):
+                self.coordinator.commit(gathered)
+        self._report_now_and_then()
+        if self.coordinator is not None:
+            self.coordinator.decide_next()
+
+    def _mind_memory(self) -> None:
+        """Ask for a commit when this team's share of memory is full; wait if it comes late.
+
+        Rows after a check that is to come cannot be taken. They wait for it, which nobody may do
+        who is wanted there.
+        """
+        self._ask_for_room()
+        if self._stored() >= 2 * self._share:
+            wait_for(self._may_go_on, self._attend_and_ask)
+
+    def _ask_for_room(self) -> None:
+        """Ask for a commit, once, if what it could take fills the share."""
+        if self._full or self._wanted or self._stored() < self._share:
+            return
+        takes = sum(e.rows_to(self._limit) for e in self.ensembles)
+        if takes * self.setup.header.row_bytes >= self._share:
+            self._full = True
+            self.control.send(Full())
+
+    def _attend_and_ask(self) -> None:
+        self._attend()
+        self._ask_for_room()  # the next check may let more be taken
+
+    def _may_go_on(self) -> bool:
+        behind = self._limit is not None and self._reached() < self._limit
+        room = self._stored() < self._share
+        return room or behind or self.state.stopping or self.state.over
+
+    def _held(self, ensemble: Ensemble) -> bool:
+        """Tell whether an ensemble is to wait for another one here, which is behind a check."""
+        limit = self._limit
+        if limit is None or ensemble.steps < limit or self.state.stopping:
+            return False
+        full = self._stored() >= self._share
+        return full and any(e.steps < limit and not e.done for e in self.ensembles)
+
+    def _stored(self) -> int:
+        """Return the bytes of the draws that no commit has taken."""
+        return sum(e.rows for e in self.ensembles) * self.setup.header.row_bytes
+
+    def _reached(self) -> int:
+        return min((e.steps for e in self.ensembles), default=0)
+
+    def _report_now_and_then(self) -> None:
+        now, gap = time.monotonic(), _PROGRESS_SECONDS * max(1, len(self.setup.plan.teams) // 64)
+        at_limit = self._limit not in (None, self._told) and self._reached() >= self._limit
+        if at_limit or now - self._last_progress > gap:
+            self._last_progress = now
+            self._report_progress()
+
+    def _report_progress(self) -> None:
+        if self.state.over:
+            return
+        accepted = [e.accepted for e in self.ensembles]
+        complete = all(e.done for e in self.ensembles)
+        reached = self._reached()
+        if self._limit is not None and reached >= self._limit:
+            self._told = self._limit
+        self.control.send(
+            Progress(
+                done=complete or self._left,
+                complete=complete,
+                reached=reached,
+                steps=sum(e.steps for e in self.ensembles),
+                accepted=sum(a for a, _ in accepted),
+                counted=sum(n for _, n in accepted),
+            )
+        )

@@ -1,0 +1,1 @@
+../../../../examples/line.py

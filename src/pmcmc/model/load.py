@@ -1,0 +1,150 @@
+"""Load a model: a .py file, an importable module, or a built-in example."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..errors import ModelError, UsageError
+
+BUILTIN = ("line",)
+_OLD_NAMES = {"lnprob": "log_prob", "lnlike": "log_likelihood", "lnprior": "log_prior"}
+_KEYS = (
+    "log_prob",
+    "parameters",
+    "log_likelihood",
+    "log_prior",
+    "initial",
+    "args",
+    "kwargs",
+    "vectorized",
+    "blobs_dtype",
+    "moves",
+    "nwalkers",
+    "ndim",
+)
+
+
+def is_builtin(model: str) -> bool:
+    """Tell whether ``model`` names a built-in example."""
+    return model in BUILTIN
+
+
+def stem(model: str) -> str:
+    """Return the name of a model without folder, package or ending."""
+    return Path(model).stem if model.endswith(".py") else model.rpartition(".")[2]
+
+
+def find(model: str) -> Path | None:
+    """Return the file of a .py model, None for a module or a built-in example.
+
+    Parameters
+    ----------
+    model : str
+        What ends in .py or has a slash is a path; else a module or an example.
+
+    Returns
+    -------
+    Path or None
+
+    Raises
+    ------
+    UsageError
+        If there is no such file or module.
+
+    """
+    if is_builtin(model):
+        return None
+    if model.endswith(".py") or "/" in model:
+        path = Path(model)
+        if not path.is_file():
+            raise UsageError(f"there is no model file {model} (in {Path.cwd()})")
+        return path
+    try:
+        spec = importlib.util.find_spec(model)
+    except (ImportError, ValueError, AttributeError):
+        spec = None
+    if spec is None:
+        raise UsageError(
+            f"there is no model {model!r}: expected a .py file, a module that can be imported, or "
+            f"a built-in example ({', '.join(BUILTIN)})"
+        )
+    return None
+
+
+def read(model: str) -> dict[str, Any]:
+    """Run a model and return the keyword arguments of its Problem.
+
+    Parameters
+    ----------
+    model : str
+        A .py file, a module that can be imported, or a built-in example.
+
+    Returns
+    -------
+    dict
+        By the names that Problem has for them, also where the model has old ones, as lnprob.
+
+    Raises
+    ------
+    UsageError
+        If it is not there.
+    ModelError
+        If it does not run (with its traceback), or gives one thing under two names.
+
+    """
+    path = find(model)
+    try:
+        module = _import(model, path)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exc:
+        what = f"sys.exit({exc.code!r})" if isinstance(exc, SystemExit) else type(exc).__name__
+        trace = exc.__traceback__
+        while trace is not None and _ours(trace.tb_frame.f_code.co_filename):
+            trace = trace.tb_next
+        lines = "".join(traceback.format_exception(type(exc), exc, trace)).rstrip()
+        raise ModelError(
+            f"the model {model} ended with {what} while it was loaded\n{lines}"
+        ) from exc
+    return _arguments(module, model)
+
+
+def _ours(filename: str) -> bool:
+    return filename == __file__ or filename.startswith("<frozen importlib")
+
+
+def _import(model: str, path: Path | None) -> ModuleType:
+    if path is None:
+        name = f"pmcmc.model.examples.{model}" if is_builtin(model) else model
+        return importlib.import_module(name)
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:  # so that a model can import its neighbours
+        sys.path.insert(0, folder)
+    name = f"_pmcmc_model_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file: its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _arguments(module: ModuleType, model: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in (*_KEYS, *_OLD_NAMES):
+        if hasattr(module, name):
+            key = _OLD_NAMES.get(name, name)
+            if key in found:
+                raise ModelError(f"the model {model} has both {key} and {name}: keep one")
+            found[key] = getattr(module, name)
+    if isinstance(found.get("parameters"), dict) and "log_likelihood" in found:
+        # the priors are in the table; a log_prob beside it is the user's own sum, for other use
+        found.pop("log_prob", None)
+    return found

@@ -1,0 +1,319 @@
+"""What log_prob returned -> arrays: one place for scalars, blobs and their dtype.
+
+The conversions are those of emcee's ``compute_log_prob``, so that the draws are emcee's bit for
+bit; what emcee would take silently (NaN, a vector where a number is meant, blobs cut to the type
+of the first) is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ModelError
+
+if TYPE_CHECKING:
+    from .._types import FloatArray
+
+
+class Evaluation(NamedTuple):
+    """What came of n rows of coordinates.
+
+    Attributes
+    ----------
+    log_prob : ndarray (n,)
+    blobs : ndarray (n, ...) or None
+
+    """
+
+    log_prob: FloatArray
+    blobs: npt.NDArray[Any] | None
+
+
+# rows of coordinates (n, ndim) -> their log_prob and blobs
+Evaluate: TypeAlias = "Callable[[FloatArray], Evaluation]"
+
+
+class BadOutput(Exception):
+    """One result of a batch cannot be used.
+
+    Parameters
+    ----------
+    row : int
+        Its number.
+    what : str
+        What it is.
+    hint : str
+        What to do.
+
+    """
+
+    def __init__(self, row: int, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.row, self.what, self.hint = row, what, hint
+
+
+class OutputFormat:
+    """The form of log_prob's results.
+
+    Parameters
+    ----------
+    blobs_dtype : dtype, optional
+        As the user gave it. Without it numeric blobs are float64.
+    vectorized : bool
+        Results are one array (n,).
+
+    Attributes
+    ----------
+    has_blobs : bool
+        Whether there are blobs; known after ``infer_from``, as what follows.
+    dtype, shape : dtype, tuple of int
+        Of one walker's blobs.
+    blank : tuple
+        Blobs where the likelihood is not called: NaN, or zero in another dtype.
+
+    Raises
+    ------
+    ModelError
+        If ``blobs_dtype`` is no dtype, or one that HDF5 cannot keep without pickle.
+
+    """
+
+    def __init__(self, blobs_dtype: Any, vectorized: bool) -> None:
+        self.vectorized = vectorized
+        self.given = None if blobs_dtype is None else _check_blobs_dtype(blobs_dtype)
+        self.has_blobs = False
+        self.dtype: np.dtype[Any] = np.dtype(np.float64)
+        self.shape: tuple[int, ...] = ()
+        self.blank: tuple[Any, ...] = ()  # blobs where the likelihood is not called
+        self._width = 1
+
+    def infer_from(self, result: Any) -> None:
+        """Take the form of the blobs from one result.
+
+        Parameters
+        ----------
+        result : object
+            What log_prob returned for one row.
+
+        Raises
+        ------
+        BadOutput
+            If it is an array where one number is meant, its blobs cannot be kept without a
+            blobs_dtype, or there are none where one was given.
+
+        """
+        if self.vectorized:
+            if self.given is not None:
+                raise BadOutput(0, "one array", "a vectorized log_prob cannot have blobs")
+            return
+        if isinstance(result, np.ndarray) and result.size > 1 and self.given is None:
+            raise BadOutput(
+                0,
+                f"an array of shape {result.shape}",
+                "expected one number (is a sum missing?), or with blobs a tuple: return lp, a, b",
+            )
+        self.has_blobs = has_parts(result) and len(result) > 1 and np.size(result[0]) == 1
+        if not self.has_blobs:
+            if self.given is not None:
+                raise BadOutput(0, f"{result!r}", "blobs_dtype is given, so blobs are expected")
+            return
+        blobs = tuple(result[1:])
+        if self.given is None and not _numeric(blobs):
+            raise BadOutput(
+                0,
+                f"blobs {blobs!r}, which are not numbers of one shape",
+                f"give a blobs_dtype, for example: blobs_dtype = {_suggest_dtype(blobs)}"
+                + ("" if _ascii(blobs) else ", and return text as bytes, with .encode()"),
+            )
+        self._width = len(result)
+        if self.given is not None:
+            self.dtype = self.given
+        array = self._blob_array([result])
+        self.shape = array.shape[1:]
+        if self.dtype.names:
+            zero = np.zeros((), self.dtype)
+            self.blank = tuple(zero[field] for field in self.dtype.names)
+        else:
+            fill = np.nan if self.dtype.kind == "f" else self.dtype.type()
+            self.blank = tuple(np.full(np.shape(blob), fill) for blob in blobs)
+
+    def to_arrays(self, results: Any, n: int) -> Evaluation:
+        """Turn the results of n rows into arrays.
+
+        Parameters
+        ----------
+        results : sequence, or array (n,) for a vectorized function
+            As log_prob returned them.
+        n : int
+            Number of rows.
+
+        Returns
+        -------
+        Evaluation
+
+        Raises
+        ------
+        BadOutput
+            If one is NaN, +inf, or not of the form learnt.
+
+        """
+        if self.vectorized:
+            values = column(results, n)
+            _refuse_bad(values, values.tolist())
+            return Evaluation(values, None)
+        if not self.has_blobs:
+            return Evaluation(_scalars(results), None)
+        for row, result in enumerate(results):
+            if not has_parts(result):
+                raise BadOutput(row, f"{result!r} without blobs", self._expected())
+            if len(result) != self._width:
+                raise BadOutput(row, f"{len(result) - 1} blobs", self._expected())
+        blobs = self._blob_array(results)
+        if blobs.shape[1:] != self.shape:
+            raise BadOutput(0, f"blobs of shape {blobs.shape[1:]}", self._expected())
+        return Evaluation(_scalars([r[0] for r in results]), blobs)
+
+    def _expected(self) -> str:
+        return f"the probe before the run returned {self._width - 1} blobs, of shape {self.shape}"
+
+    def _blob_array(self, results: Sequence[Any]) -> npt.NDArray[Any]:
+        try:
+            array = np.array([tuple(r[1:]) for r in results], dtype=self.dtype)
+        except (TypeError, ValueError) as exc:
+            raise BadOutput(0, f"blobs that do not fit dtype {self.dtype}: {exc}") from None
+        # emcee drops the axes of length one
+        return array.reshape(len(results), *(k for k in array.shape[1:] if k != 1))
+
+    def settings(self) -> list[Any] | None:
+        """Return the form of the blobs for the file, [dtype, shape] for JSON; None without any."""
+        return (
+            [np.lib.format.dtype_to_descr(self.dtype), list(self.shape)]
+            if self.has_blobs
+            else None
+        )
+
+
+def has_parts(result: Any) -> bool:
+    """Tell whether one result is a sequence, as with blobs, and not a number."""
+    return isinstance(result, tuple | list) or (isinstance(result, np.ndarray) and result.ndim > 0)
+
+
+def _numeric(blobs: Sequence[Any]) -> bool:
+    try:
+        return np.array([blobs]).dtype.kind in "biuf"
+    except ValueError:  # ragged
+        return False
+
+
+def _check_blobs_dtype(given: Any) -> np.dtype[Any]:
+    try:
+        dtype: np.dtype[Any] = np.dtype(given)
+    except TypeError:
+        raise ModelError(
+            f"blobs_dtype is {given!r}, which numpy does not take as a dtype"
+        ) from None
+    if not _kinds(dtype) <= set("biufcS"):
+        raise ModelError(
+            f"blobs_dtype is {dtype}: objects, unicode strings and dates cannot be kept in HDF5 "
+            'without pickle; use numbers, or byte strings of fixed length such as "S16"'
+        )
+    return dtype
+
+
+def _kinds(dtype: np.dtype[Any]) -> set[str]:
+    if dtype.names:
+        return set().union(*(_kinds(dtype[name]) for name in dtype.names))
+    return _kinds(dtype.base) if dtype.subdtype else {dtype.kind}
+
+
+def _suggest_dtype(blobs: Sequence[Any]) -> str:
+    fields: list[tuple[Any, ...]] = []
+    for i, blob in enumerate(blobs):
+        if isinstance(blob, str | bytes):
+            fields.append((f"blob{i}", f"S{max(16, len(blob))}"))
+            continue
+        try:
+            kind = {"c": "c16"}.get(np.asarray(blob).dtype.kind, "f8")
+            if np.asarray(blob).dtype.kind not in "biufc":
+                kind = "S16"
+        except ValueError:
+            kind = "S16"
+        shape = () if kind == "S16" else np.shape(blob)
+        fields.append((f"blob{i}", kind, shape) if shape else (f"blob{i}", kind))
+    return repr(fields)
+
+
+def _ascii(blobs: Sequence[Any]) -> bool:
+    return all(blob.isascii() for blob in blobs if isinstance(blob, str))
+
+
+def _scalars(results: Sequence[Any]) -> FloatArray:
+    try:
+        if isinstance(results[0], str | bytes):
+            raise TypeError
+        values = np.array(results, dtype=np.float64).reshape(len(results))
+    except (TypeError, ValueError):
+        row = next((i for i, r in enumerate(results) if not _is_number(r)), 0)
+        raise BadOutput(
+            row, f"{results[row]!r}", "expected one number, or with blobs a tuple: return lp, a, b"
+        ) from None
+    _refuse_bad(values, results)
+    return values
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str | bytes):
+        return False
+    try:
+        float(np.asarray(value).item())
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def column(result: Any, n: int) -> FloatArray:
+    """Return what a vectorized function gave, as float64.
+
+    Parameters
+    ----------
+    result : object
+        An array (n,) or (n, 1) of real numbers.
+    n : int
+        Number of rows that it was given.
+
+    Returns
+    -------
+    ndarray (n,)
+
+    Raises
+    ------
+    BadOutput
+        If it has another shape, or is not real numbers.
+
+    """
+    hint = f"a vectorized log_prob takes theta (n, ndim) and returns shape (n,), here ({n},)"
+    try:
+        values = np.asarray(result)
+    except ValueError:  # ragged
+        raise BadOutput(
+            0, "rows of several lengths (a vectorized log_prob has no blobs)", hint
+        ) from None
+    if values.shape not in ((n,), (n, 1)):
+        what = "None" if result is None else f"shape {values.shape} for theta of {n} rows"
+        raise BadOutput(0, what, hint)
+    if values.dtype.kind not in "biuf":
+        raise BadOutput(0, f"values of type {values.dtype}, not real numbers", hint)
+    return values.reshape(n).astype(np.float64)
+
+
+def _refuse_bad(values: FloatArray, results: Sequence[Any]) -> None:
+    bad = ~(values < np.inf)
+    if bad.any():
+        row = int(np.argmax(bad))
+        if results[row] is None:
+            raise BadOutput(row, "None", "is a return statement missing?")
+        raise BadOutput(row, "NaN" if np.isnan(values[row]) else "+inf")

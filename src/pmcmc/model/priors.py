@@ -1,0 +1,217 @@
+"""Frozen scipy.stats distributions as priors, with closed forms for the common ones.
+
+A scipy ``logpdf`` call costs about 45 us, ten times a simple likelihood: nearly all of it
+checks arguments. The forms below are scipy's own formulas with the constants worked out once.
+Any other continuous distribution works too, through its own ``logpdf``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import special, stats
+
+from ..errors import ModelError
+
+if TYPE_CHECKING:
+    from .._types import FloatArray
+
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+# name: (shape parameters, m) -> log density of the standard form at y inside the support. m is
+# the module `math` for one float or `numpy` for an array; both know log, log1p, exp and fabs.
+_FORMS: dict[str, Callable[[tuple[float, ...], Any], Callable[[Any], Any]]] = {
+    "uniform": lambda p, m: lambda y: 0.0,
+    "norm": lambda p, m: lambda y: -y * y / 2.0 - _HALF_LOG_2PI,
+    "halfnorm": lambda p, m: lambda y: 0.5 * math.log(2 / math.pi) - y * y / 2.0,
+    "truncnorm": lambda p, m: _truncnorm(*p),
+    "loguniform": lambda p, m: _loguniform(m, *p),
+    "lognorm": lambda p, m: _lognorm(m, *p),
+    "expon": lambda p, m: lambda y: -y,
+    "gamma": lambda p, m: _gamma(m, *p),
+    "invgamma": lambda p, m: _invgamma(m, *p),
+    "beta": lambda p, m: _beta(m, *p),
+    "cauchy": lambda p, m: lambda y: -math.log(math.pi) - m.log1p(y * y),
+    "halfcauchy": lambda p, m: lambda y: math.log(2 / math.pi) - m.log1p(y * y),
+    "t": lambda p, m: _t(m, *p),
+    "laplace": lambda p, m: lambda y: math.log(0.5) - m.fabs(y),
+    "logistic": lambda p, m: lambda y: -m.fabs(y) - 2.0 * m.log1p(m.exp(-m.fabs(y))),
+}
+
+
+def _truncnorm(a: float, b: float) -> Callable[[Any], Any]:
+    middle = a if math.isfinite(a) else b if math.isfinite(b) else 0.0
+    middle = 0.5 * (a + b) if math.isfinite(a + b) else middle
+    top = float(stats.truncnorm.logpdf(middle, a, b)) + middle * middle / 2.0
+    return lambda y: top - y * y / 2.0
+
+
+def _loguniform(m: Any, a: float, b: float) -> Callable[[Any], Any]:
+    width = math.log(math.log(b) - math.log(a))
+    return lambda y: -m.log(y) - width
+
+
+def _lognorm(m: Any, s: float) -> Callable[[Any], Any]:
+    c = math.log(s) + _HALF_LOG_2PI
+
+    def form(y: Any) -> Any:
+        log_y = m.log(y)
+        return -log_y * log_y / (2 * s * s) - log_y - c
+
+    return form
+
+
+def _gamma(m: Any, a: float) -> Callable[[Any], Any]:
+    c = float(special.gammaln(a))
+    return lambda y: (a - 1.0) * m.log(y) - y - c
+
+
+def _invgamma(m: Any, a: float) -> Callable[[Any], Any]:
+    c = float(special.gammaln(a))
+    return lambda y: -(a + 1.0) * m.log(y) - c - 1.0 / y
+
+
+def _beta(m: Any, a: float, b: float) -> Callable[[Any], Any]:
+    c = float(special.betaln(a, b))
+    return lambda y: (b - 1.0) * m.log1p(-y) + (a - 1.0) * m.log(y) - c
+
+
+def _t(m: Any, df: float) -> Callable[[Any], Any]:
+    c = math.log(special.poch(0.5 * df, 0.5)) - 0.5 * (math.log(df) + math.log(math.pi))
+    return lambda y: c - (df + 1) / 2 * m.log1p(y * y / df)
+
+
+class Prior:
+    """One parameter's prior: a frozen, continuous, univariate scipy.stats distribution.
+
+    Parameters
+    ----------
+    name : str
+        The parameter's name, for messages.
+    frozen : scipy.stats frozen distribution
+        For example ``stats.norm(0, 2)``.
+
+    Attributes
+    ----------
+    logpdf : callable
+        ``logpdf(x)``: the log density at one float.
+    support : tuple of float
+        Where the density may be above zero.
+    own : bool
+        Whether the distribution is code of the model's, not scipy's.
+    closed : bool
+        Whether there is a closed form for it here.
+
+    Raises
+    ------
+    ModelError
+        If ``frozen`` is no such distribution, or its parameters are invalid.
+
+    """
+
+    def __init__(self, name: str, frozen: Any) -> None:
+        self.name = name
+        self.frozen = frozen
+        family = getattr(frozen, "dist", None)
+        if isinstance(frozen, stats.rv_continuous):
+            raise ModelError(
+                f"the prior of {name} is the family {frozen.name}, not a distribution: call it "
+                "with its parameters, as in stats.norm(0, 1)"
+            )
+        if not isinstance(family, stats.rv_continuous):
+            raise ModelError(
+                f"the prior of {name} is {frozen!r}: expected a frozen continuous scipy.stats "
+                "distribution, as in stats.uniform(-5, 10)"
+            )
+        shapes, loc, scale = family._parse_args(*frozen.args, **frozen.kwds)
+        try:
+            self.shapes = tuple(float(s) for s in shapes)
+            self.loc, self.scale = float(loc), float(scale)
+            lo, hi = (float(v) for v in frozen.support())
+        except (TypeError, ValueError):
+            raise ModelError(
+                f"the prior of {name} has array parameters: give one distribution per parameter"
+            ) from None
+        finite = math.isfinite(self.loc) and math.isfinite(self.scale)
+        if not (self.scale > 0 and finite and np.isfinite(frozen.median())):
+            raise ModelError(
+                f"the prior of {name}, {self.describe()}, is not a distribution: "
+                "check its parameters (in scipy.stats, uniform is uniform(lower, width))"
+            )
+        self.support = lo, hi
+        self.own = type(family).__module__.partition(".")[0] != "scipy"  # code of the model's
+        known = getattr(stats, family.name, None)
+        form = _FORMS.get("loguniform" if family.name == "reciprocal" else family.name)
+        self.closed = form is not None and type(known) is type(family)
+        if family.name == "t" and math.isinf(self.shapes[0]):
+            self.closed = False  # the normal limit, which scipy treats apart
+        self._vector = self._make(form(self.shapes, np)) if form and self.closed else None
+        self.logpdf: Callable[[float], float]
+        if form and self.closed:
+            self.logpdf = self._scalar(form(self.shapes, math))
+        else:
+            self.logpdf = lambda x: float(frozen.logpdf(x))
+        #: logpdf(x): log density at one float.
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Prior, (self.name, self.frozen)  # the closed forms are made again
+
+    def describe(self) -> str:
+        """Return the distribution as it would be written, such as ``stats.norm(0.0, 2.0)``."""
+        values = [*self.shapes, self.loc, self.scale]
+        return f"stats.{self.frozen.dist.name}({', '.join(f'{v:g}' for v in values)})"
+
+    def _standard_bounds(self) -> tuple[float, float]:
+        lo, hi = self.frozen.dist.support(*self.shapes)
+        return float(lo), float(hi)
+
+    def _scalar(self, form: Callable[[float], float]) -> Callable[[float], float]:
+        loc, scale, log_scale = self.loc, self.scale, math.log(self.scale)
+        lo, hi = self._standard_bounds()
+        slow = self.frozen.logpdf
+
+        def logpdf(x: float) -> float:
+            y = (x - loc) / scale
+            if not lo <= y <= hi:
+                return -math.inf
+            try:
+                return form(y) - log_scale
+            except (ValueError, ZeroDivisionError, OverflowError):  # the very edge: log(0)
+                return float(slow(x))
+
+        return logpdf
+
+    def _make(self, form: Callable[[FloatArray], Any]) -> Callable[[FloatArray], FloatArray]:
+        lo, hi = self._standard_bounds()
+        log_scale = math.log(self.scale)
+
+        def logpdf(x: FloatArray) -> FloatArray:
+            y = (x - self.loc) / self.scale
+            with np.errstate(all="ignore"):
+                values = np.where((lo <= y) & (y <= hi), form(y) - log_scale, -np.inf)
+            if np.isnan(values).any():  # the very edge, where a form has 0 * log(0)
+                return np.asarray(self.frozen.logpdf(x), dtype=float)
+            return values
+
+        return logpdf
+
+    def logpdf_array(self, x: FloatArray) -> FloatArray:
+        """Return the log density of each value.
+
+        Parameters
+        ----------
+        x : ndarray
+            Values of the parameter, of any shape.
+
+        Returns
+        -------
+        ndarray
+            Of the shape of ``x``; -inf outside the support.
+
+        """
+        if self._vector is not None:
+            return self._vector(x)
+        return np.asarray(self.frozen.logpdf(x), dtype=float)

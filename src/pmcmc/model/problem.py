@@ -1,0 +1,373 @@
+"""The problem: what to sample. log_prob, parameter names, priors, start, blobs.
+
+A ``Problem`` evaluates rows of coordinates and turns what the user's function returns into
+plain float64 arrays, in the way emcee would, with an error that says which parameters failed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from ..errors import EvaluationError, ModelError
+from . import calls, checks, load
+from .calls import Caller, CallFailed
+from .outputs import BadOutput, Evaluation, OutputFormat, column, has_parts
+from .priors import Prior
+
+if TYPE_CHECKING:
+    from .._types import FloatArray, Tick
+
+_PROBES = 20  # points to try for one with a finite log_prob, to see what blobs look like
+
+
+class Problem:
+    """What to sample.
+
+    Parameters
+    ----------
+    log_prob : callable, optional
+        ``log_prob(theta, *args, **kwargs)``: the log of the (unnormalised) posterior at
+        ``theta``, float64 of shape (ndim,), or for ``vectorized`` of shape (n, ndim) with a
+        result of shape (n,). May return blobs as in emcee: ``return lp, a, b``.
+    parameters : list of str, or dict of str to frozen scipy.stats distribution
+        The names; with a dict also the priors, and then ``log_likelihood`` is the function.
+    log_likelihood, log_prior : callable, optional
+        Instead of ``log_prob``. ``log_prior`` adds what a table of priors cannot say. The
+        likelihood is not called where the prior is zero.
+    initial : array (ndim,) or (nwalkers, ndim), callable (nwalkers, rng), "prior" or "map"
+        The start: a centre of a small ball, the walkers, a function that makes them, draws from
+        the priors, or a ball round the best point found from there ("map", the default
+        with priors).
+    args, kwargs : tuple, dict
+        Passed on to the functions.
+    vectorized : bool
+        The functions take many rows at once.
+    blobs_dtype : dtype, optional
+        As in emcee. Without it numeric blobs are float64.
+    moves : list, optional
+        emcee moves, or (move, weight) pairs, in place of ``--moves``.
+    nwalkers : int, optional
+        Walkers per ensemble where ``--nwalkers`` is not given.
+    ndim : int, optional
+        In place of ``parameters``: names are then theta_0, theta_1, ...
+    name : str
+        For messages and the file.
+
+    Raises
+    ------
+    ModelError
+        If these do not describe a problem.
+
+    """
+
+    def __init__(
+        self,
+        log_prob: Callable[..., Any] | None = None,
+        parameters: Sequence[str] | Mapping[str, Any] | None = None,
+        *,
+        log_likelihood: Callable[..., Any] | None = None,
+        log_prior: Callable[..., Any] | None = None,
+        initial: Any = None,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        vectorized: bool = False,
+        blobs_dtype: Any = None,
+        moves: Any = None,
+        nwalkers: int | None = None,
+        ndim: int | None = None,
+        name: str = "problem",
+    ) -> None:
+        self.name = name
+        self.names = checks.check_parameter_names(parameters, ndim)
+        self.ndim = len(self.names)
+        self.priors: tuple[Prior, ...] = ()
+        if isinstance(parameters, Mapping):
+            self.priors = tuple(Prior(key, value) for key, value in parameters.items())
+        functions = checks.check_functions(log_prob, log_likelihood, log_prior, parameters)
+        self._whole, self._likelihood, self._prior = functions
+        self._caller = Caller(self.describe)
+        self.args, self.kwargs = tuple(args), dict(kwargs or {})
+        self.vectorized = bool(vectorized)
+        self.moves = moves
+        self.returns = OutputFormat(blobs_dtype, self.vectorized)
+        self.initial = checks.check_initial(initial, self.ndim, bool(self.priors))
+        self.nwalkers = checks.check_nwalkers(nwalkers, self.initial)
+
+    @staticmethod
+    def load(model: str) -> Problem:
+        """Load a model: a .py file, an importable module, or a built-in example.
+
+        Parameters
+        ----------
+        model : str
+            Path of the file, or name of the module or example.
+
+        Raises
+        ------
+        UsageError, ModelError
+            If it is not there; if it does not run, or does not describe a problem.
+
+        """
+        found = load.read(model)
+        try:
+            return Problem(**found, name=load.stem(model))
+        except ModelError as exc:
+            raise ModelError(f"the model {model} is not complete: {exc}") from None
+        except TypeError as exc:
+            raise ModelError(f"the model {model} has a name of the wrong type: {exc}") from None
+
+    @property
+    def own_start(self) -> bool:
+        """Whether to find a start takes code of the model's that is not log_prob."""
+        drawn = isinstance(self.initial, str) and any(prior.own for prior in self.priors)
+        return callable(self.initial) or drawn
+
+    # ---- evaluation
+
+    def log_prior(self, theta: FloatArray) -> Any:
+        """Return the log prior: the table of priors, plus ``log_prior`` where they are not zero.
+
+        Parameters
+        ----------
+        theta : ndarray
+            (ndim,), or (n, ndim) with a result (n,) for a vectorized problem.
+
+        """
+        if self.vectorized:
+            total = np.zeros(len(theta))
+            for i, prior in enumerate(self.priors):
+                total += prior.logpdf_array(theta[:, i])
+            return total if self._prior is None else self._add_inside(total, self._prior, theta)
+        value = 0.0
+        for prior, x in zip(self.priors, theta.tolist(), strict=False):
+            value += prior.logpdf(x)
+        if self._prior is None or value == -np.inf:
+            return value
+        return _plus(value, self._prior(theta, *self.args, **self.kwargs))
+
+    def log_prob(self, theta: FloatArray) -> Any:
+        """Return the log posterior as emcee takes it; no likelihood call where the prior is zero.
+
+        Parameters
+        ----------
+        theta : ndarray
+            (ndim,), or (n, ndim) for a vectorized problem.
+
+        Returns
+        -------
+        float, tuple (log_prob, *blobs), or ndarray (n,) for a vectorized problem
+
+        """
+        if self._whole is not None:
+            return self._whole(theta, *self.args, **self.kwargs)
+        assert self._likelihood is not None
+        prior = self.log_prior(theta)
+        if self.vectorized:
+            return self._add_inside(prior, self._likelihood, theta)
+        if not isinstance(prior, float):  # numpy's float64 is one
+            return prior  # not a number: the caller says so
+        if prior == -np.inf:
+            return (prior, *self.returns.blank) if self.returns.has_blobs else prior
+        result = self._likelihood(theta, *self.args, **self.kwargs)
+        if has_parts(result) and len(result) > 1 and not isinstance(result, np.ndarray):
+            return (_plus(prior, result[0]), *result[1:])
+        return _plus(prior, result)
+
+    def _add_inside(
+        self, total: FloatArray, function: Callable[..., Any], theta: FloatArray
+    ) -> FloatArray:
+        """Add ``function`` of the rows where ``total`` (n,) is above -inf."""
+        inside = total > -np.inf
+        if inside.all():
+            return total + column(function(theta, *self.args, **self.kwargs), len(theta))
+        total = total.copy()
+        if inside.any():
+            part = function(theta[inside], *self.args, **self.kwargs)
+            total[inside] += column(part, int(inside.sum()))
+        return total
+
+    def evaluate(
+        self, coords: FloatArray, tick: Tick | None = None, where: str = ""
+    ) -> Evaluation:
+        """Return log_prob and blobs of rows, one call per row, or one for all if vectorized.
+
+        Parameters
+        ----------
+        coords : ndarray (n, ndim)
+            Rows of coordinates.
+        tick : callable, optional
+            Called between evaluations: it looks for signals and messages and may raise.
+        where : str
+            Rank and host, for the error message.
+
+        Raises
+        ------
+        EvaluationError
+            If log_prob raises, or returns NaN, +inf, or something of the wrong shape.
+
+        """
+        rows = np.array(coords, dtype=np.float64)  # a copy: a function may write into theta
+        function: Callable[..., Any] = self.log_prob
+        if self._whole is not None and not (self.args or self.kwargs):
+            function = self._whole  # a call less, for quick functions
+        try:
+            if self.vectorized:
+                results = self._caller.for_all(function, rows, where)
+            else:
+                results = self._caller.for_each(function, rows, tick, where)
+        except CallFailed as failed:
+            exc, row = failed.args
+            self._raised(exc, coords if self.vectorized else coords[row], where)
+        try:
+            return self.returns.to_arrays(results, len(rows))
+        except BadOutput as exc:
+            raise self._unfit(exc, coords, where) from None
+
+    def probe(self, where: str = "") -> tuple[FloatArray, float]:
+        """Evaluate before any work, at a point that depends on nothing random.
+
+        The point is the median of the priors, or the first of the initial walkers; if log_prob
+        is -inf there, the next of a few until it is not. Learns the form of the blobs.
+
+        Returns
+        -------
+        coords : ndarray (n, ndim)
+            The points tried, of which log_prob is -inf at all but the last.
+        log_prob : float
+            At the last.
+
+        Raises
+        ------
+        EvaluationError
+            As ``evaluate``, whose ``where`` this takes too.
+
+        """
+        points, n = self._probe_points(), 0
+        for theta in points:
+            n += 1
+            try:
+                result = self.log_prob(theta[None].copy() if self.vectorized else theta.copy())
+            except KeyboardInterrupt:
+                raise
+            except BaseException as exc:
+                self._raised(exc, theta, where)
+            if has_parts(result) or result != -np.inf:
+                break  # else it may be a bare -inf where others have blobs
+        try:
+            self.returns.infer_from(result)
+            evaluated = self.returns.to_arrays(result if self.vectorized else [result], 1)
+        except BadOutput as exc:
+            raise self._unfit(exc, theta[None], where) from None
+        return points[:n], float(evaluated.log_prob[0])
+
+    def _probe_points(self) -> FloatArray:
+        rng = np.random.default_rng(0)
+        if self.priors:
+            medians = [float(p.frozen.median()) for p in self.priors]
+            draws = [p.frozen.rvs(size=_PROBES, random_state=rng) for p in self.priors]
+            return np.vstack([medians, np.transpose(draws)])
+        if callable(self.initial):
+            nwalkers = self.nwalkers or max(32, 4 * self.ndim)
+            return checks.call_initial(self.initial, nwalkers, self.ndim, rng)[:_PROBES]
+        return np.atleast_2d(self.initial)[:_PROBES]
+
+    # ---- words
+
+    def why_excluded(self, theta: FloatArray) -> str:
+        """Say what makes log_prob -inf at a point.
+
+        Parameters
+        ----------
+        theta : ndarray (ndim,)
+            Where it is.
+
+        Returns
+        -------
+        str
+            The prior of one parameter or more, log_prior, or log_likelihood; else log_prob.
+
+        """
+        at = [p.name for p, x in zip(self.priors, theta, strict=False) if p.logpdf(x) == -np.inf]
+        if at:
+            outside = (f"{name} = {self.by_name(theta)[name]!r}" for name in at)
+            return f"the prior is zero at {', '.join(outside)}"
+        if self._whole is not None:
+            return "log_prob returned it"
+        rows = theta[None] if self.vectorized else theta
+        if float(np.ravel(self.log_prior(rows))[0]) == -np.inf:
+            return "log_prior returned it"
+        return "the prior is not zero there: log_likelihood returned it"
+
+    def at(self) -> str:
+        """Return the parameters for which log_prob is at work, in words; "" if it is not."""
+        return self._caller.at()
+
+    def describe(self, theta: FloatArray) -> str:
+        """Return the parameters by name, ``  at m = 1.0, b = 2.0``."""
+        values = ", ".join(f"{name} = {value!r}" for name, value in self.by_name(theta).items())
+        return f"  at {values}"
+
+    def by_name(self, theta: FloatArray) -> dict[str, float]:
+        """Return the value of each parameter."""
+        return dict(zip(self.names, map(float, theta), strict=True))
+
+    def _unfit(self, exc: BadOutput, coords: FloatArray, where: str) -> EvaluationError:
+        theta = coords[exc.row]
+        text = f"log_prob returned {exc.what}{where}\n{self.describe(theta)}"
+        text += f"\n  {exc.hint}" if exc.hint else ""
+        return EvaluationError(text, parameters=self.by_name(theta))
+
+    def _raised(self, exc: BaseException, theta: FloatArray, where: str) -> NoReturn:
+        if isinstance(exc, BadOutput):
+            raise self._unfit(exc, np.atleast_2d(theta), where) from None
+        trace = exc.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename in (
+            __file__,
+            calls.__file__,
+        ):
+            trace = trace.tb_next
+        lines = "".join(traceback.format_exception(type(exc), exc, trace)).rstrip()
+        if isinstance(exc, SystemExit):
+            what = f"called sys.exit({exc.code!r})"
+        else:
+            what = f"raised {type(exc).__name__}: {exc}"
+        if isinstance(exc, TypeError) and trace is None:  # the call itself
+            lines += (
+                "\n  it is called with theta, and args and kwargs where the model has them: "
+                "args = (x, y, yerr)"
+            )
+        if theta.ndim == 2 and len(theta) == 1:
+            theta = theta[0]
+        at = self.describe(theta) if theta.ndim == 1 else f"  in a batch of {len(theta)} rows"
+        parameters = self.by_name(theta) if theta.ndim == 1 else None
+        raise EvaluationError(
+            f"log_prob {what}{where}\n{at}\n{lines}", parameters=parameters
+        ) from exc
+
+    def settings(self) -> dict[str, Any]:
+        """Return what defines the problem, as far as it can be written down (for the file)."""
+        return {
+            "parameters": list(self.names),
+            "priors": [p.describe() for p in self.priors],
+            "vectorized": self.vectorized,
+            "blobs": self.returns.settings(),
+        }
+
+    def fingerprint(self) -> str:
+        """Return a hash of ``settings``."""
+        text = json.dumps(self.settings(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plus(a: float, b: Any) -> Any:
+    """Return a + b, or b itself where it is no number, so that it is refused as what it is."""
+    try:
+        return a + b
+    except TypeError:
+        return b

@@ -1,0 +1,4 @@
+"""`MPIPool`, and how tasks get from a root to its workers and back.
+
+Imports `mpi`.
+"""

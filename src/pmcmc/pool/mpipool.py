@@ -1,0 +1,346 @@
+"""``MPIPool``: a schwimmbad pool over MPI, for emcee, dynesty, zeus or anything that maps."""
+
+from __future__ import annotations
+
+import atexit
+import pickle
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from schwimmbad.pool import BasePool
+
+from .. import forks
+from ..errors import RankError
+from ..mpi.guard import ExitGuard
+from ..mpi.startup import ROOT_ONLY_DISPATCHES, abort, any_thread, where, world
+from ..mpi.waiting import wait_for
+from .dispatch import Dispatcher
+from .functions import FunctionTable, SentFunction
+from .polling import PollingThread
+from .schedule import Scheduler
+from .tasks import Batch, Chunk, Failure, as_rows, run_tasks
+from .worker import Worker
+
+if TYPE_CHECKING:
+    from .._types import Comm
+
+
+class RemoteTraceback(Exception):
+    """The traceback on the rank where a task failed: the cause of the exception on rank 0."""
+
+    def __str__(self) -> str:
+        """Return the text of the traceback."""
+        return f"\n{self.args[0]}"
+
+
+class MPIPool(BasePool):  # type: ignore[misc]
+    """A pool of MPI ranks, in place of ``schwimmbad.MPIPool``.
+
+    Made on every rank. On rank 0 the constructor returns; the other ranks work in it until rank 0
+    closes the pool, and their process then ends there. The function goes out once, not with every
+    task; rank 0 works too; an exception in a task is raised from ``map`` on rank 0.
+
+    Parameters
+    ----------
+    comm : MPI communicator, optional
+        The ranks (default: all); duplicated, so that its messages meet no others.
+    use_dill : bool
+        Send functions by dill: lambdas, closures, what is defined in a notebook. Default: False.
+    root_works : bool
+        Whether rank 0 evaluates too; alone it does. Default: True.
+    schedule : {"auto", "static", "demand"}
+        Equal blocks ("static"), one task after another on demand, or whichever suits what tasks
+        take. Default: "auto".
+
+    Attributes
+    ----------
+    size : int
+        Ranks that evaluate.
+    rank : int
+        This rank in ``comm``.
+
+    """
+
+    def __init__(
+        self,
+        comm: Comm | None = None,
+        use_dill: bool = False,
+        *,
+        root_works: bool = True,
+        schedule: str = "auto",
+    ) -> None:
+        self.comm = (world() if comm is None else comm).Dup()
+        self.master = 0
+        self.rank = self.comm.Get_rank()
+        ranks = self.comm.Get_size()
+        self.workers = set(range(1, ranks))
+        self.use_dill = use_dill
+        self._place = where(self.comm).strip()
+        self._guard = ExitGuard(f" {self._place}")
+        self._guard.__enter__()
+        if self.rank > 0:
+            self._hold()
+        self._root_works = root_works or ranks == 1
+        self._threads = any_thread()
+        if ranks > 1 and self._root_works and schedule != "static" and not self._threads:
+            warnings.warn(ROOT_ONLY_DISPATCHES, RuntimeWarning, stacklevel=2)
+        self.size = ranks if self._root_works else ranks - 1
+        self._schedule = schedule
+        self._dispatcher = Dispatcher(self.comm)
+        self._functions = FunctionTable(
+            self._dispatcher, self._pickler(), lambda: Scheduler(self.size, self._schedule)
+        )
+        self._under_way: dict[
+            int, SentFunction
+        ] = {}  # by batch: maps that called map, and the last
+        self._helper: PollingThread | None = None
+        self._one_thread = threading.RLock()
+        self._closed = False
+        atexit.register(self.close)
+
+    @staticmethod
+    def enabled() -> bool:
+        """Tell whether there is more than one rank."""
+        return bool(world().Get_size() > 1)
+
+    # ---- workers
+
+    def _hold(self) -> NoReturn:
+        """Keep a worker until the pool is closed, then end its process: schwimmbad's own way."""
+        try:
+            self.wait()
+        except BaseException:
+            abort(f"a worker of the pool failed {self._place}\n{traceback.format_exc()}")
+        finally:
+            self._guard.__exit__(None, None, None)
+        sys.exit(0)
+
+    def wait(self, callback: Callable[[], Any] | None = None) -> None:
+        """Work until rank 0 closes the pool; on rank 0 do nothing. The constructor calls it.
+
+        Parameters
+        ----------
+        callback : callable, optional
+            Called without arguments once the pool is closed.
+
+        """
+        if self.is_master():
+            return
+
+        def load(data: bytes) -> Any:
+            try:
+                return self._pickler().loads(data)
+            except BaseException as exc:
+                return Failure.of(exc, 0, self._place)
+
+        def run(function: Any, tasks: Any, stale: Callable[[], bool]) -> Any:
+            if isinstance(function, Failure):
+                return replace(function)
+            return run_tasks(function, tasks, stale, self._place)
+
+        Worker(self.comm, run, load=load).serve()
+        self._guard.__exit__(None, None, None)
+        if callback is not None:
+            callback()
+
+    # ---- rank 0
+
+    def map(
+        self,
+        worker: Callable[[Any], Any],
+        tasks: Iterable[Any],
+        callback: Callable[[Any], Any] | None = None,
+    ) -> list[Any]:
+        """Return ``worker`` of each task.
+
+        Parameters
+        ----------
+        worker : callable
+            Takes one task. It is sent out when it is another one than before, or has changed.
+        tasks : iterable
+            Rows of one float64 array travel as buffers, anything else as a pickle.
+        callback : callable, optional
+            Called on rank 0 with each result, as they come.
+
+        Returns
+        -------
+        list
+            The results, in the order of the tasks.
+
+        Raises
+        ------
+        Exception
+            What a task raised; where it was not on rank 0, with the remote traceback as cause and
+            a note that names the task and the rank.
+        RankError
+            If that exception, or a result, cannot be pickled; if the pool is closed; or if another
+            thread than the main one calls it where MPI does not allow that.
+
+        Notes
+        -----
+        A callback, or a task on rank 0, may call ``map``: workers do the inner map's tasks next.
+        A map that another thread calls meanwhile waits until this one has ended.
+
+        """
+        if self._closed:
+            raise RankError("the pool is closed: map was called after close()")
+        if not self._threads and threading.current_thread() is not threading.main_thread():
+            raise RankError(
+                "map was called from another thread than the main one: MPI has to be initialised "
+                "with MPI_THREAD_SERIALIZED or more for that (mpi4py does so where MPI "
+                "can)"
+            )
+        given = as_rows(tasks)
+        if not len(given):
+            return []
+        with self._one_thread:
+            inner = bool(self._under_way)
+            sent = self._functions.send(worker, self._under_way.values())
+            batch = self._dispatcher.batch(given, sent.number, urgent=inner)
+            self._under_way[batch.number] = sent
+            try:
+                began = time.perf_counter()
+                self._map(batch, sent, callback)
+                if callback is None and not inner:
+                    took = time.perf_counter() - began
+                    sent.compare(took, sum(s for _, s in batch.seconds), self.size)
+            finally:
+                del self._under_way[batch.number]
+        return [result for part in batch.ordered() for result in part]
+
+    def _map(
+        self, batch: Batch, sent: SentFunction, callback: Callable[[Any], Any] | None
+    ) -> None:
+        told = 0
+
+        def tell() -> None:
+            nonlocal told
+            while callback is not None and told < len(batch.results):
+                told += 1
+                for result in batch.part(told - 1):
+                    callback(result)
+
+        try:
+            self._work(batch, sent, tell)
+            if batch.failure is not None:
+                _raise(batch.failure)
+            tell()
+        except BaseException:
+            self._dispatcher.cancel(batch)
+            if self._helper is None:
+                self._dispatcher.refill(0)
+            raise
+        sent.scheduler.observe(batch.seconds)
+
+    def close(self) -> None:
+        """Let the workers go; a second time, and on a worker, do nothing."""
+        if self.is_worker() or self._closed or forks.in_child():
+            return
+        self._closed = True
+        atexit.unregister(self.close)
+        self._dispatcher.close()
+        self._guard.__exit__(None, None, None)
+
+    def _work(self, batch: Batch, sent: SentFunction, tell: Callable[[], None]) -> None:
+        """See a batch through: in this thread, or with a helper that sends and receives."""
+        dispatcher, scheduler = self._dispatcher, sent.scheduler
+        choice = scheduler.choose(len(batch.tasks))
+        if self._helper is not None:  # of the outer map
+            dispatcher.queue(batch, choice.chunk)
+            self._work_beside(self._helper, batch, tell)
+            return
+
+        def gather_and_decide() -> bool | None:
+            came = dispatcher.receive()
+            return dispatcher.refill(choice.depth) or came or None
+
+        if not choice.demand or dispatcher.size == 1:
+            own = dispatcher.scatter(batch, self._root_works)
+            dispatcher.receive()
+            if own is not None:
+                self._evaluate(own)
+            self._wait(batch, gather_and_decide, tell)
+            return
+        dispatcher.queue(batch, choice.chunk)
+        dispatcher.prepare()
+        gather_and_decide()
+        if not (self._root_works and self._threads):
+            self._wait(batch, gather_and_decide, tell)
+            return
+        self._helper = PollingThread(gather_and_decide, scheduler.pause)
+        self._helper.start()
+        try:
+            self._work_beside(self._helper, batch, tell)
+        finally:
+            self._helper.end()
+            self._helper = None
+
+    def _work_beside(self, helper: PollingThread, batch: Batch, tell: Callable[[], None]) -> None:
+        """Evaluate while the helper sends and receives."""
+        dispatcher = self._dispatcher
+
+        def wanted() -> bool:
+            return (
+                dispatcher.offers(batch)
+                or dispatcher.must_prepare()
+                or batch.done
+                or helper.failure is not None
+            )
+
+        while not batch.done and helper.failure is None:
+            dispatcher.prepare()
+            own = dispatcher.pop(batch)
+            if own is not None:
+                self._evaluate(own)
+            else:
+                wait_for(wanted, tell)
+            tell()
+        if helper.failure is not None:
+            raise helper.failure
+
+    def _wait(
+        self, batch: Batch, gather_and_decide: Callable[[], bool | None], tell: Callable[[], None]
+    ) -> None:
+        while not batch.done:
+            wait_for(lambda: bool(gather_and_decide()) or batch.done)
+            self._dispatcher.prepare()
+            tell()
+
+    def _evaluate(self, chunk: Chunk) -> None:
+        function = self._under_way[chunk.batch.number].function
+        self._dispatcher.run_here(
+            chunk,
+            lambda tasks: run_tasks(
+                function, tasks, lambda: chunk.batch.failure is not None, self._place
+            ),
+        )
+
+    def _pickler(self) -> ModuleType:
+        if not self.use_dill:
+            return pickle
+        import dill
+
+        return dill  # type: ignore[no-any-return]
+
+
+def _raise(failure: Failure) -> NoReturn:
+    """Raise on rank 0 what a task raised elsewhere.
+
+    Only an Exception: SystemExit in a task must not end rank 0 quietly.
+    """
+    note = f"task {failure.task} of the map, {failure.place}"
+    if isinstance(failure.original, Exception):
+        failure.original.add_note(note)
+        raise failure.original
+    exc = None if failure.exception is None else pickle.loads(failure.exception)
+    if not isinstance(exc, Exception):
+        raise RankError(f"{failure.summary} ({note})\n{failure.text}")
+    exc.add_note(note)
+    raise exc from RemoteTraceback(failure.text)

@@ -1,0 +1,335 @@
+"""Before the work: every rank has the problem and probes it, rank 0 decides what all will do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..diagnostics.statistics import ChainStatistics
+from ..diagnostics.stopping import CHECKS, StopRules, room, rooms
+from ..errors import ModelError, UsageError
+from ..model.problem import Problem
+from ..mpi.broadcast import pack_by_dill, unpack_by_dill
+from ..mpi.control import ControlChannel
+from ..options import RunOptions
+from ..sampler.moves import Moves, check_moves, describe_moves, fewest_walkers, parse_moves
+from ..sampler.rng import draw_seed
+from ..signals import SignalWatch
+from ..storage.header import Header
+from ..storage.reader import RunReader
+from . import resume
+from .output import OutputClaim
+from .plan import Plan, make_plan
+from .probe import Probe, compare, probe
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What rank 0 decided and every rank knows before the work.
+
+    Attributes
+    ----------
+    plan : Plan
+    header : Header
+        Of the file, as it is to be.
+    options : RunOptions
+        All of them; those of a file that is resumed, where they were not given.
+    hosts : int
+        Number of hosts.
+    seconds : float
+        One evaluation of log_prob, as the probe took on the slowest rank.
+    drawn : bool
+        Whether the seed was drawn.
+    steps : int
+        Steps of all ensembles that the file has already, burn-in included.
+    finished : bool
+        Whether the file that is resumed has all the steps there are to take.
+    settled : bool
+        Whether the header's burnin is that of the run; else its end is to be decided.
+    remarks : tuple of str
+        What the user should know.
+
+    """
+
+    plan: Plan
+    header: Header
+    options: RunOptions
+    hosts: int
+    seconds: float
+    drawn: bool
+    steps: int = 0
+    finished: bool = False
+    settled: bool = True
+    remarks: tuple[str, ...] = ()
+
+
+def share(problem: Problem | None, control: ControlChannel) -> Problem:
+    """Return this rank's Problem: its own, or rank 0's where it has none; collective.
+
+    Parameters
+    ----------
+    problem : Problem or None
+        This rank's.
+    control : ControlChannel
+        Of all ranks.
+
+    Returns
+    -------
+    Problem
+
+    Raises
+    ------
+    ModelError
+        On rank 0, if it has none, or dill cannot pickle it. The others hear of it by ``control``.
+
+    """
+
+    def decide(have: list[bool]) -> bool:
+        if not have[0]:
+            raise ModelError("rank 0 has no Problem: run(None) is for the other ranks")
+        return not all(have)
+
+    if not control.gather_and_decide(problem is not None, decide):
+        assert problem is not None
+        return problem
+    buffers = None
+    if control.rank == 0:
+        try:
+            buffers = pack_by_dill(problem)
+        except Exception as exc:
+            raise ModelError(
+                f"the problem cannot be sent to the other ranks ({type(exc).__name__}: {exc}): "
+                "make it on every rank"
+            ) from exc
+    buffers = control.broadcast(buffers)
+    return unpack_by_dill(buffers) if problem is None else problem
+
+
+def agree(
+    problem: Problem,
+    found: Mapping[str, Any],
+    control: ControlChannel,
+    output: OutputClaim,
+    watch: SignalWatch,
+) -> Setup:
+    """Probe log_prob on every rank, and let rank 0 decide what all will do; collective.
+
+    From the decision on all ranks go the same way, and a signal ends the work in order.
+
+    Parameters
+    ----------
+    problem : Problem
+        This rank's.
+    found : mapping
+        The options that were given, as `options.check` returns them.
+    control : ControlChannel
+        Of all ranks.
+    output : OutputClaim
+        Takes the lock of the output, on rank 0.
+    watch : SignalWatch
+        After the probe it only notes signals.
+
+    Returns
+    -------
+    Setup
+        The same on every rank.
+
+    Raises
+    ------
+    EvaluationError
+        If log_prob fails on this rank.
+    ModelError, UsageError, StoreError
+        On rank 0, if ranks differ, or an option, the model or the output cannot be used.
+
+    """
+    mine = probe(problem, control.where)
+    watch.quiet = True
+
+    def decide(probes: list[Probe]) -> Setup:
+        remarks = [compare(probes, problem)]
+        hosts = len({one.host for one in probes})
+        seconds = max(one.seconds for one in probes)
+        reader = output.claim(RunOptions(**found))
+        if reader is None:
+            setup = _begin(problem, found, control.size, hosts, seconds)
+        else:
+            if not found.get("no_verify"):
+                resume.check_draws(reader)
+            setup = _go_on(problem, found, control, hosts, seconds, reader)
+        remarks.append(output.remark)
+        return replace(setup, remarks=(*filter(None, remarks), *setup.remarks))
+
+    setup: Setup = control.gather_and_decide(mine, decide)
+    return setup
+
+
+def _plan(size: int, nwalkers: int, options: RunOptions, problem: Problem, seconds: float) -> Plan:
+    return make_plan(
+        size,
+        seconds=seconds,
+        vectorized=problem.vectorized,
+        nwalkers=nwalkers,
+        nsteps=options.nsteps,
+        burnin=options.burnin,
+        nensembles=options.nensembles,
+        mode=options.mode,
+        teams=options.teams,
+        thin_by=options.thin_by,
+    )
+
+
+def _config(options: RunOptions, moves: Moves, **known: Any) -> dict[str, Any]:
+    """Return the options as JSON can hold them."""
+    config = vars(options) | {"rescue": options.rescues} | known
+    if not isinstance(options.moves, str | None):
+        config["moves"] = "; ".join(describe_moves(moves))
+    return config
+
+
+def _begin(
+    problem: Problem, found: Mapping[str, Any], size: int, hosts: int, seconds: float
+) -> Setup:
+    """Decide on a new run."""
+    options = RunOptions(**found)
+    moves = choose_moves(problem, options)
+    nwalkers = _nwalkers(problem, options, moves)
+    plan = _plan(size, nwalkers, options, problem, seconds)
+    _check_rules(options, plan)
+    seed = options.seed if options.seed is not None else draw_seed()
+    header = Header(
+        problem=problem.name,
+        names=problem.names,
+        fingerprint=problem.fingerprint(),
+        settings=problem.settings() | {"moves": describe_moves(moves)},
+        seed=seed,
+        nwalkers=nwalkers,
+        burnin=room(0, 0) if plan.burnin is None else plan.burnin,
+        thin_by=plan.thin_by,
+        steps=rooms(0, (0,) * plan.nensembles, plan.steps) if plan.open_ended else plan.steps,
+        config=_config(options, moves, seed=seed, nwalkers=nwalkers, nensembles=plan.nensembles),
+        blobs_dtype=problem.returns.dtype if problem.returns.has_blobs else None,
+        blobs_shape=problem.returns.shape,
+    )
+    drawn, settled = options.seed is None, _needs_no_check(plan, options)
+    return Setup(plan, header, options, hosts, seconds, drawn, settled=settled)
+
+
+def _go_on(
+    problem: Problem,
+    found: Mapping[str, Any],
+    control: ControlChannel,
+    hosts: int,
+    seconds: float,
+    reader: RunReader,
+) -> Setup:
+    """Decide on a run that goes on from a file."""
+    options = resume.merge(found, reader)
+    moves = choose_moves(problem, options)
+    resume.check_problem(problem.settings() | {"moves": describe_moves(moves)}, reader)
+    plan = _plan(control.size, reader.header.nwalkers, options, problem, seconds)
+    _check_rules(options, plan)
+    steps = plan.steps
+    if plan.open_ended:  # a file that has more already is not refused
+        at_least = zip(plan.steps, reader.rows, strict=True)
+        plan = replace(plan, steps=tuple(max(most, int(has)) for most, has in at_least))
+        steps = rooms(int(reader.rows.max()), reader.header.steps, plan.steps)
+    resume.check_target(plan.steps, reader)
+    remarks = []
+    saved = reader.saved(0)
+    walker = int(np.argmax(saved.log_prob > -np.inf))
+    theta, before = saved.coords[walker], float(saved.log_prob[walker])
+    now = float(problem.evaluate(theta[None], where=control.where).log_prob[0])
+    if (remark := resume.check_value(now, before, problem.describe(theta), reader)) is not None:
+        remarks.append(remark)
+    settled = _settled(plan, options, reader)
+    header = replace(reader.header, steps=steps, config=_config(options, moves))
+    finished = reader.status == "finished" and plan.steps == reader.header.steps
+    if settled and not finished and _enough(StopRules.of(options), reader):
+        finished, header = True, replace(header, steps=reader.header.steps)
+    return Setup(
+        plan,
+        header,
+        options,
+        hosts,
+        seconds,
+        drawn=False,
+        steps=int(reader.steps.sum()),
+        finished=finished,
+        settled=settled,
+        remarks=tuple(remarks),
+    )
+
+
+def _check_rules(options: RunOptions, plan: Plan) -> None:
+    if options.until_rhat is not None and plan.nensembles == 1:
+        raise UsageError(
+            f"until_rhat is {options.until_rhat}, and there is one ensemble: R-hat compares "
+            "ensembles; use --nensembles 2 or more, or --until-ess alone"
+        )
+
+
+def _needs_no_check(plan: Plan, options: RunOptions) -> bool:
+    """Tell whether burn-in just ends, with the steps that were asked for."""
+    return plan.burnin is not None and not options.rescues
+
+
+def _settled(plan: Plan, options: RunOptions, reader: RunReader) -> bool:
+    """Tell whether the header's burnin is that of the run; else the coordinator decides."""
+    over = bool(reader.starts) or int(reader.steps.max()) > reader.header.burnin
+    return over or _needs_no_check(plan, options)
+
+
+def _enough(rules: StopRules, reader: RunReader) -> bool:
+    """Tell whether the run ends with the rows there are, because its stop rule is met."""
+    rows = reader.rows
+    at_check = rows.min() == rows.max() and int(rows.max()) in CHECKS
+    return rules.given and at_check and rules.lacks(ChainStatistics(reader)) is None
+
+
+def choose_moves(problem: Problem, options: RunOptions) -> Moves:
+    """Return the moves: the option's, else the model's, else auto.
+
+    Parameters
+    ----------
+    problem : Problem
+        With the model's.
+    options : RunOptions
+        With the option.
+
+    Returns
+    -------
+    list of (move, float)
+        emcee moves with their weights.
+
+    Raises
+    ------
+    UsageError
+        If they are not moves.
+
+    """
+    given = options.moves if options.moves is not None else problem.moves
+    if given is None:
+        given = "auto"
+    return parse_moves(given) if isinstance(given, str) else check_moves(given)
+
+
+def _nwalkers(problem: Problem, options: RunOptions, moves: Moves) -> int:
+    default = max(32, 4 * problem.ndim)
+    nwalkers = int(options.nwalkers or problem.nwalkers or default)
+    least, why = fewest_walkers(moves, problem.ndim)
+    if nwalkers < least:
+        raise UsageError(
+            f"nwalkers is {nwalkers}; {why} needs at least {least} for {problem.ndim} parameters: "
+            f"use --nwalkers {least} or more"
+        )
+    if nwalkers % 2:
+        raise UsageError(f"nwalkers is {nwalkers}; expected an even number: {nwalkers + 1}?")
+    if getattr(problem.initial, "ndim", 0) == 2 and len(problem.initial) != nwalkers:
+        raise UsageError(
+            f"nwalkers is {nwalkers}, but initial has {len(problem.initial)} walkers: leave "
+            "nwalkers out, or make them agree"
+        )
+    return nwalkers

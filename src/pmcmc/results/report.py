@@ -1,0 +1,236 @@
+"""One page on a run, with nothing beside it: problem, plan, verdict, figures, plots, times."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import html
+import io
+import json
+from collections.abc import Iterable, Sequence
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from .._version import __version__
+from ..diagnostics.summary import Summary
+from ..diagnostics.table import Row
+from ..storage.timings import OWN
+from ..text import duration_text, span_text
+from .plots import figures
+from .result import Result
+
+_RANKS = 64  # shown one by one
+_TIMES = (("work", "log_prob"), ("wait", "waiting"), ("write", "writing"))
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto;
+  padding: 0 1rem; }
+h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .15rem .7rem; text-align: right; border-bottom: 1px solid #ddd; }
+th:first-child, td:first-child, table.facts td { text-align: left; }
+.scroll { overflow-x: auto; } img { max-width: 100%; height: auto; }
+.verdict { border-left: .4rem solid; padding: .4rem 1rem; background: #f6f6f6; }
+.enough { border-color: #2a7; } .short { border-color: #d80; }
+.verdict p { margin: .3rem 0; }
+.bar { display: inline-block; width: 16rem; height: .9rem; background: #eee; white-space: nowrap;
+  font-size: 0; } .bar i { display: inline-block; height: 100%; }
+.work { background: #2a7; } .wait { background: #d80; } .write { background: #48c; }
+.key i { display: inline-block; width: .9rem; height: .9rem; margin: 0 .3rem 0 1rem; }
+"""
+_CAPTIONS = {
+    "corner": "Marginal distributions",
+    "trace": "Traces",
+    "autocorrelation": "Autocorrelation",
+    "running": "ESS and R-hat while running",
+    "acceptance": "Acceptance",
+}
+
+
+def report(result: Result) -> str:
+    """Return the page, as HTML.
+
+    Raises
+    ------
+    PmcmcError
+        If matplotlib or corner is not there.
+    StoreError
+        If there are no draws.
+
+    """
+    summary = result.summary()
+    verdict = result.assess(summary)
+    kind = "enough" if verdict.enough else "short"
+    parts = [
+        f"<h1>{_text(result.problem)}</h1>",
+        f"<p>{_text(str(result.path))}: {result.status}, {summary.ndraws} draws. "
+        f"Written {datetime.datetime.now():%Y-%m-%d %H:%M} by pmcmc {__version__}.</p>",
+        f'<div class="verdict {kind}">',
+        *(f"<p>{_text(line)}</p>" for line in verdict.lines),
+        "</div>",
+        "<h2>Parameters</h2>",
+        _parameters(summary.rows),
+        "<p>ess: the lesser of those of the mean and of the 5% and 95% quantiles; r_hat compares "
+        "ensembles; mcse: standard error of the mean; tau in steps.</p>",
+        "<h2>Ensembles</h2>",
+        _ensembles(summary),
+    ]
+    for name, figure in figures(result, summary=summary):
+        parts += [f"<h2>{_CAPTIONS[name]}</h2>", _image(figure, _CAPTIONS[name])]
+    parts += [
+        "<h2>Time</h2>",
+        _times(result),
+        "<h2>Settings</h2>",
+        _facts(_settings(result)),
+        "<h2>Versions</h2>",
+        _facts(_versions(result)),
+    ]
+    body = "\n".join(parts)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{_text(result.problem)}: pmcmc</title>\n<style>{_STYLE}</style>\n</head>\n"
+        f"<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def png(figure: Any) -> bytes:
+    """Return a matplotlib figure as a PNG."""
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    return data.getvalue()
+
+
+def _image(figure: Any, caption: str) -> str:
+    data = base64.b64encode(png(figure)).decode()
+    return f'<img alt="{_text(caption)}" src="data:image/png;base64,{data}">'
+
+
+def _parameters(rows: Sequence[Row]) -> str:
+    names = ("mean", "sd", "q16", "q50", "q84", "tau", "ess_bulk", "ess_tail", "r_hat", "mcse")
+    heads = (
+        "",
+        "mean",
+        "sd",
+        "16%",
+        "50%",
+        "84%",
+        "tau",
+        "ess (mean)",
+        "ess (tails)",
+        *names[-2:],
+    )
+    lines = [[row.name, *(_number(getattr(row, name), name) for name in names)] for row in rows]
+    return _table(heads, lines)
+
+
+def _ensembles(summary: Summary) -> str:
+    heads = ("", "log_prob", "best", "acceptance", f"mean {summary.worst}", "trapped", "stuck")
+    lines = [
+        [
+            str(e),
+            *(f"{x:.6g}" for x in (row.log_prob, row.best, row.acceptance, row.mean)),
+            *(str(len(which)) for which in (row.trapped, row.stuck)),
+        ]
+        for e, row in enumerate(summary.ensembles)
+    ]
+    return _table(heads, lines)
+
+
+def _number(value: float, name: str) -> str:
+    if not np.isfinite(value):
+        return "-"
+    if name.startswith("ess"):
+        return f"{value:.0f}"
+    return f"{value:.3f}" if name == "r_hat" else f"{value:.4g}"
+
+
+def _times(result: Result) -> str:
+    rows = result.reader.timings()
+    if not len(rows):
+        return "<p>They are kept when a run ends in order; none has yet.</p>"
+    own, others = rows[rows["rank"] >= 0], rows[rows["rank"] < 0]
+    own = own[np.argsort(own["rank"], kind="stable")]
+    rest = np.concatenate([own[_RANKS:], others])
+    lines = [
+        _time_line(f"{one['rank']} ({one['host'].decode(errors='replace')})", one)
+        for one in own[:_RANKS]
+    ]
+    more = []
+    if len(own) > len(set(own["rank"])):
+        more.append("A rank that moved to another host between jobs counts on each.")
+    if len(rest):
+        count, total = rest["ranks"].sum(), rows["ranks"].sum()
+        told = f"The first {len(lines)} of {total} ranks have a line each"
+        more.append(f"{told}, the other {count} ranks have one together.")
+        lines.append(_time_line(f"the other {count} ranks", rest))
+    if len(others):
+        more.append(f"A rank beyond the first {OWN} counts once in each job.")
+    wall, evaluations = rows["wall"].sum(), int(rows["evaluations"].sum())
+    shares = ", ".join(f"{100 * rows[n].sum() / wall:.1f}% {n}" for _, n in _TIMES)
+    each = duration_text(rows["log_prob"].sum() / max(evaluations, 1))
+    heads = ("rank", "time", "log_prob", "waiting", "writing", "other", "evaluations", "")
+    key = "".join(f'<i class="{kind}"></i>{name}' for kind, name in _TIMES)
+    key += " (of commits, with stop rules' checks)"
+    return (
+        f"<p>Of all ranks' time: {shares}, the rest in emcee and messages; {evaluations} "
+        f"evaluations of {each}. Jobs that were killed are not in it. {' '.join(more)}</p>"
+        f'<p class="key">{key}</p>' + _table(heads, lines, escaped=True)
+    )
+
+
+def _time_line(name: str, rows: Any) -> list[str]:
+    """Return the cells of one line on one or more rows of the file's times."""
+    wall = max(float(np.sum(rows["wall"])), 1e-9)
+    shares = [float(np.sum(rows[time])) / wall for _, time in _TIMES]
+    bar = "".join(
+        f'<i class="{kind}" style="width:{100 * min(share, 1.0):.1f}%"></i>'
+        for (kind, _), share in zip(_TIMES, shares, strict=True)
+    )
+    percent = (f"{100 * share:.1f}%" for share in (*shares, max(0.0, 1 - sum(shares))))
+    evaluations = str(np.sum(rows["evaluations"]))
+    return [
+        _text(name),
+        duration_text(wall),
+        *percent,
+        evaluations,
+        f'<span class="bar">{bar}</span>',
+    ]
+
+
+def _settings(result: Result) -> list[tuple[str, str]]:
+    facts = [
+        ("ensembles", f"{result.nensembles} of {result.nwalkers} walkers"),
+        (
+            "steps",
+            f"{span_text(result.steps)} kept of each, after {max(result.burnin_steps)} of burn-in",
+        ),
+    ]
+    told = {k: v for k, v in result.config.items() if v not in (None, False)}
+    told["seed"] = result.seed  # also where it was drawn
+    return facts + [(k, v if isinstance(v, str) else json.dumps(v)) for k, v in told.items()]
+
+
+def _versions(result: Result) -> list[tuple[str, str]]:
+    facts = [("pmcmc (that sampled)", result.version), ("pmcmc (of this page)", __version__)]
+    libraries = ("emcee", "numpy", "scipy", "h5py")
+    return facts + [(f"{name} (of this page)", metadata.version(name)) for name in libraries]
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> str:
+    rows = "".join(f"<tr><td>{_text(k)}</td><td>{_text(v)}</td></tr>" for k, v in facts)
+    return f'<table class="facts">{rows}</table>'
+
+
+def _table(heads: Sequence[str], lines: Iterable[Sequence[str]], escaped: bool = False) -> str:
+    def row(cells: Sequence[str], tag: str) -> str:
+        texts = (c if escaped else _text(c) for c in cells)
+        return "<tr>" + "".join(f"<{tag}>{c}</{tag}>" for c in texts) + "</tr>"
+
+    body = "".join(row(line, "td") for line in lines)
+    return f'<div class="scroll"><table>{row(heads, "th")}{body}</table></div>'
+
+
+def _text(text: str) -> str:
+    return html.escape(text)

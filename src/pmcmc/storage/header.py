@@ -1,0 +1,77 @@
+"""What a file says of its run: fixed at creation. No HDF5 here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+PHASES = ("burnin", "ensembles")
+DATASETS = ("chain", "log_prob", "blobs")  # of an ensemble, in the order of their checksums
+_RULES = ("until_ess", "until_rhat")
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its run, fixed at creation.
+
+    Attributes
+    ----------
+    problem : str
+        Name of the problem.
+    names : tuple of str
+        Of the parameters.
+    fingerprint : str
+        Hash of the problem's settings.
+    settings : dict
+        What defines the problem, as JSON holds it.
+    seed, nwalkers, burnin, thin_by : int
+        As the options; ``burnin`` is the room for it, while burn-in has not settled.
+    steps : tuple of int
+        Kept production steps of each ensemble.
+    config : dict
+        The options, as JSON holds them.
+    blobs_dtype, blobs_shape : dtype or None, tuple of int
+        Of one walker's blobs; None without.
+    checksums : bool
+        Whether records hold the checksums of draws; files of before have none.
+
+    """
+
+    problem: str
+    names: tuple[str, ...]
+    fingerprint: str
+    settings: dict[str, Any]
+    seed: int
+    nwalkers: int
+    burnin: int
+    thin_by: int
+    steps: tuple[int, ...]
+    config: dict[str, Any]
+    blobs_dtype: np.dtype[Any] | None = None
+    blobs_shape: tuple[int, ...] = ()
+    checksums: bool = True
+
+    @property
+    def asked(self) -> tuple[Any, ...]:
+        """What may change when a run goes on, and is to be seen in its file."""
+        return (self.steps, self.burnin, *(self.config.get(k) for k in _RULES))
+
+    @property
+    def ndim(self) -> int:
+        """Number of parameters."""
+        return len(self.names)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one step of one ensemble."""
+        blobs = self.blobs.itemsize if self.blobs else 0
+        return self.nwalkers * (8 * (self.ndim + 1) + blobs)
+
+    @property
+    def blobs(self) -> np.dtype[Any] | None:
+        """The dtype of one walker's blobs, None without."""
+        if self.blobs_dtype is None:
+            return None
+        return np.dtype((self.blobs_dtype, self.blobs_shape))

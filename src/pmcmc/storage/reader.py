@@ -1,0 +1,291 @@
+"""Reads the HDF5 file of a run, finished or not, also while a job writes it."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+
+from .._version import __version__
+from ..errors import StoreError, UsageError
+from ..sampler.state import EnsembleState
+from ..text import printable
+from . import validate
+from .checkpoint import STATUSES, ensemble_state, group_name, newest, shown
+from .layout import FORMAT, FORMAT_VERSION, read_header
+from .place import shown_path
+from .starts import read_starts
+from .timings import rows_of
+
+if TYPE_CHECKING:
+    from .._types import AnyArray
+
+_SIEVE = 1024  # bytes HDF5 reads at least; its own 64 KiB make rows far apart 30 times as slow
+# what h5py raises over bytes that make no sense to it, and we over what they say
+DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, MemoryError)
+
+
+class RunReader:
+    """Reads a pmcmc file, finished or not, also while a job writes it.
+
+    What is read is what was committed when the reader was made.
+
+    Parameters
+    ----------
+    path : Path or None
+        None where it is in memory.
+    memory : h5py.File, optional
+        The file itself, where it is in memory.
+    trusted : bool
+        Whether this process wrote the file itself. Default: False.
+
+    Attributes
+    ----------
+    header : Header
+    status : str
+        "running", "stopped" or "finished".
+    short : bool
+        Whether it finished short of its stop rule.
+    sequence : int
+        Number of the newest commit; 0 before the first.
+    steps : ndarray of int (ensemble,)
+        Steps taken, burn-in and steps between kept ones included.
+    rows, burnin_rows : ndarray of int (ensemble,)
+        Kept rows, and rows of burn-in.
+    accepted, burnin_accepted : ndarray (ensemble, walker)
+        Accepted moves of these rows, as emcee counts them.
+    starts : mapping of int to ProductionStart
+        By ensemble, where production starts if walkers were redrawn after burn-in.
+
+    Raises
+    ------
+    StoreError
+        If it is not there, not a pmcmc file or of a newer format, or no record in it is whole.
+
+    """
+
+    def __init__(
+        self, path: Path | None, memory: h5py.File | None = None, trusted: bool = False
+    ) -> None:
+        self.path = path
+        self._file = memory  # where it is held open
+        with self._open() as file, self._minding_damage():
+            self._check_format(file)
+            if not trusted:
+                validate.check_attributes(file)
+                validate.check_names(file)
+                validate.check_groups(file)
+            self.version = printable(str(file.attrs["pmcmc_version"]))
+            self.header = read_header(file)
+            validate.check_config(self.header)
+            validate.check_state(file, self.header)
+            slots = file["state"][...]
+            self.starts = read_starts(file, self.header)
+        record = newest(slots)
+        if record is None:
+            raise StoreError(f"{self._name()} is damaged: none of its records is whole")
+        self.record = record
+        with self._minding_damage():
+            validate.check_record(record, self.header)
+        status = STATUSES[int(record["status"])]
+        self.status, self.short = shown(status), status == "short"
+        steps = record["ensembles"]["steps"].astype(int)
+        self.sequence = int(record["sequence"])
+        self.steps = steps
+        self.burnin_rows = np.minimum(steps, self.header.burnin)
+        self.rows = (steps - self.burnin_rows) // self.header.thin_by
+        self.accepted: AnyArray = record["ensembles"]["accepted"].copy()
+        self.burnin_accepted: AnyArray = record["ensembles"]["burnin_accepted"].copy()
+
+    def values(self, name: str, ensemble: int, rows: slice, phase: str = "ensembles") -> AnyArray:
+        """Return rows of one ensemble.
+
+        Parameters
+        ----------
+        name : {"chain", "log_prob", "blobs"}
+            The dataset.
+        ensemble : int
+            Its number, from 0.
+        rows : slice
+            Of the dataset. It has its full size: rows that are not committed hold nothing yet.
+        phase : {"ensembles", "burnin"}
+            Kept production steps, or burn-in. Default: "ensembles".
+
+        Returns
+        -------
+        ndarray (row, walker, ...)
+
+        Raises
+        ------
+        StoreError
+            If there is no such dataset, or the file is gone or damaged.
+
+        """
+        with self._open() as file, self._minding_damage():
+            group = file[group_name(phase, ensemble)]
+            if name not in group:
+                raise StoreError(f"{self._name()} holds no {name}")
+            return np.asarray(group[name][rows])
+
+    def timings(self) -> AnyArray:
+        """Return how the ranks spent their time.
+
+        Returns
+        -------
+        ndarray (row,)
+            Of dtype `timings.TIMING`.
+
+        Raises
+        ------
+        StoreError
+            If the file is gone or damaged.
+
+        """
+        with self._open() as file, self._minding_damage():
+            return rows_of(np.asarray(file.attrs["timings"]))
+
+    def saved(self, ensemble: int) -> EnsembleState:
+        """Return the state of one ensemble at the newest commit.
+
+        Parameters
+        ----------
+        ensemble : int
+            Its number, from 0.
+
+        Returns
+        -------
+        EnsembleState
+
+        """
+        return ensemble_state(self.record, ensemble)
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[RunReader]:
+        """Give a reader of the same commit that holds the file open, for many reads in a row.
+
+        Raises
+        ------
+        StoreError
+            If it is gone, or cannot be read as HDF5.
+
+        """
+        with self._open() as file:
+            reader = copy.copy(self)
+            reader._file = file
+            yield reader
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[h5py.File]:
+        if self._file is not None:
+            yield self._file
+            return
+        assert self.path is not None
+        if not self.path.is_file():
+            raise StoreError(f"there is no file {shown_path(self.path)}")
+        try:
+            file = open_to_read(self.path)
+        except OSError as exc:
+            raise StoreError(
+                f"{shown_path(self.path)} cannot be read as an HDF5 file: {reason(exc)}"
+            ) from None
+        with file:
+            yield file
+
+    @contextlib.contextmanager
+    def _minding_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except DAMAGE as exc:
+            raise StoreError(f"{self._name()} is damaged: {reason(exc)}") from None
+
+    def _name(self) -> str:
+        return str(self.path or "the run in memory")
+
+    def _check_format(self, file: h5py.File) -> None:
+        if not np.array_equal(file.attrs.get("format"), FORMAT):
+            raise StoreError(f"{self._name()} is an HDF5 file, but not one that pmcmc wrote")
+        version = int(file.attrs["format_version"])
+        if version > FORMAT_VERSION:
+            raise StoreError(
+                f"{self._name()} has format version {version}; this pmcmc {__version__} reads up "
+                f"to {FORMAT_VERSION}: use a newer pmcmc"
+            )
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to replace a file that pmcmc did not write.
+
+    Raises
+    ------
+    UsageError
+        If there is such a file.
+
+    """
+    if not path.exists():
+        return
+    try:
+        with open_to_read(path) as file:
+            ours = bool(np.array_equal(file.attrs.get("format"), FORMAT))
+    except DAMAGE:
+        ours = False
+    if not ours:
+        raise UsageError(
+            f"the output {shown_path(path)} is not a file that pmcmc wrote, or is damaged, and "
+            "--overwrite does not replace it: give another name with --output, or remove it"
+        )
+
+
+def open_to_read(path: Path) -> h5py.File:
+    """Open a file without HDF5's locking, unless this process has it open with that.
+
+    Parameters
+    ----------
+    path : Path
+        Of an HDF5 file.
+
+    Returns
+    -------
+    h5py.File
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened.
+
+    """
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_sieve_buf_size(_SIEVE)
+    access.set_file_locking(False, True)
+    try:
+        return h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, access))
+    except OSError as exc:
+        if "locking flag" not in str(exc):  # all that one process opens must be alike
+            raise
+        return h5py.File(path, "r")
+
+
+def reason(exc: Exception) -> str:
+    """Return what the system says of a failure, which HDF5 wraps into more.
+
+    Parameters
+    ----------
+    exc : Exception
+        As h5py or the system raised it.
+
+    Returns
+    -------
+    str
+
+    """
+    if found := re.search(r"error message = '([^']+)'", str(exc)):
+        return found[1]
+    if isinstance(exc, OSError) and exc.strerror:
+        return exc.strerror
+    return str(exc)

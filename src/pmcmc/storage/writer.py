@@ -1,0 +1,360 @@
+"""The HDF5 file of a run: creation, commits, growth. With `layout` and `reader`, h5py's only user.
+
+What makes a commit whole or absent:
+
+- Every dataset has its full size from creation and is contiguous, so that a commit changes no
+  HDF5 metadata but the values of attributes; an unwritten part is a hole in the file.
+- A commit writes the draws, flushes, and then one record of the state of all ensembles into the
+  older of two slots of ``/state``. A record carries a sequence number and a checksum; readers
+  trust the newest whole one, and take no row that it does not count.
+- The attributes and counts that emcee's HDFBackend reads follow after that.
+
+Files are opened without HDF5's file locking, so that a reader never makes a commit fail, and
+written through a ``GuardedFile``, because HDF5 does not survive a write that fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from ..errors import StoreError
+from ..sampler.state import Block, ProductionStart
+from . import timings
+from .checkpoint import STATUSES, Checkpoint, group_name, shown
+from .file import GuardedFile, check_output, part_path, sync
+from .header import DATASETS, PHASES, Header
+from .layout import emcee_attributes_match, lay_out, read_status, write_emcee_attributes
+from .place import OutputPlace, shown_path
+from .reader import RunReader, check_replaceable, open_to_read, reason
+from .starts import write_starts
+
+if TYPE_CHECKING:
+    from .._types import AnyArray
+
+_COPY_BYTES = 32 * 2**20
+_NUMBERS = itertools.count()  # of files in memory
+SAFE = "\n  What was committed before is safe in it: put this right, then go on with --resume"
+
+
+class RunWriter:
+    """The file as rank 0 writes it; with ``path`` None it lives in memory.
+
+    What changes it raises StoreError where it cannot be written or read, or is not this job's any
+    more; what was committed before is still whole then.
+
+    Parameters
+    ----------
+    path : Path, OutputPlace or None
+    header : Header
+    overwrite : bool
+        Replace a file that is there; else ``create`` raises UsageError.
+    allowed : callable, optional
+        Called before each commit; raises where this job must not write any more.
+
+    Attributes
+    ----------
+    created : bool
+        Whether the file is there.
+    stale : bool
+        Whether attributes of a reopened file lag behind its record: its writer was killed there.
+
+    """
+
+    def __init__(
+        self,
+        path: Path | OutputPlace | None,
+        header: Header,
+        overwrite: bool = False,
+        allowed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._place = OutputPlace(path) if isinstance(path, Path) else path
+        self.header, self.overwrite = header, overwrite
+        self.created = self.stale = False
+        self._allowed = allowed
+        self._memory: h5py.File | None = None
+        self._disk: GuardedFile | None = None  # of the file that is open
+        self._record = Checkpoint(header)
+        self._stale: set[int] = set()  # ensembles whose attributes lag behind the record
+
+    @property
+    def path(self) -> Path | None:
+        """Where the file is now."""
+        return None if self._place is None else self._place.path
+
+    # ---- a file that is not there yet
+
+    def create(self, blocks: Sequence[Block] = (), status: str = "running") -> None:
+        """Make the file, whole and at its full size, with a first commit if there are blocks.
+
+        Parameters
+        ----------
+        blocks : sequence of Block
+            One of each ensemble, or none.
+        status : {"running", "stopped", "finished", "short"}
+            To be committed with them.
+
+        """
+        if self.path is not None:
+            check_output(self.path, self.overwrite)
+            check_replaceable(self.path)
+        with self._replacing() as file:
+            lay_out(file, self.header)
+            if blocks:
+                self._write(file, blocks, status)
+        self.created = True
+
+    # ---- a file that is there
+
+    def reopen(self, reader: RunReader) -> None:
+        """Go on with a file where its newest record ends.
+
+        It is written anew and put in place of the old one where another burn-in, other steps or
+        stop rules are asked for, a writer was killed while it changed the status, or its table of
+        times is an old one that cannot take in the work to come. Rows stay.
+
+        Parameters
+        ----------
+        reader : RunReader
+            Of this file.
+
+        """
+        self._record.data[...] = reader.record
+        with _as_store_error(self.path), self._look() as file:
+            whole = read_status(file) is not None
+            old = file.attrs["timings"].dtype != timings.TIMING
+        if self.header.asked != reader.header.asked:
+            self._record.mark("running")  # there is more to do now
+            self._lay_out_anew(reader)
+        elif not whole or (old and self.status in ("running", "stopped")):
+            self._lay_out_anew(reader)
+        self.created = True
+        with _as_store_error(self.path), self._look() as file:
+            ensembles = range(len(self.header.steps))
+            self._stale = {
+                e
+                for e in ensembles
+                if not emcee_attributes_match(file, self._record.emcee_attributes(e))
+            }
+            self.stale = bool(self._stale) or read_status(file) != shown(self.status)
+
+    def commit(self, blocks: Sequence[Block], status: str = "running") -> None:
+        """Write blocks and the state after them, as one step.
+
+        Parameters
+        ----------
+        blocks, status
+            As for ``create``; here of some ensembles or none.
+
+        """
+        with self._changing() as file:
+            self._write(file, blocks, status)
+
+    @property
+    def steps(self) -> AnyArray:
+        """Committed steps of each ensemble, burn-in included."""
+        return np.asarray(self._record.data["ensembles"]["steps"], dtype=int)
+
+    @property
+    def status(self) -> str:
+        """The committed status."""
+        return STATUSES[int(self._record.data["status"])]
+
+    @property
+    def rows(self) -> AnyArray:
+        """Committed kept rows of each ensemble."""
+        return np.asarray(self._record.rows()[1])
+
+    def resize(
+        self, header: Header, status: str = "running", starts: Sequence[ProductionStart] = ()
+    ) -> None:
+        """Lay the file out anew, for another burn-in or other steps; committed rows stay.
+
+        Parameters
+        ----------
+        header, status
+            The new header, and the status that is committed with it.
+        starts : sequence of ProductionStart
+            From where ensembles go on whose walkers were redrawn. Default: none.
+
+        """
+        self._allowed()
+        reader = self.read()
+        data, self.header = self._record.data, header
+        self._record = Checkpoint(header)
+        self._record.data[...] = data
+        for start in starts:
+            self._record.move(start)
+        self._record.seal(status)
+        self._lay_out_anew(reader, starts)
+
+    def add_timings(self, ranks: Sequence[Any]) -> None:
+        """Add what the ranks of this job spent, as `timings.add` takes it."""
+        with self._changing() as file:
+            table = file.attrs["timings"]
+            timings.add(table, ranks)
+            file.attrs.modify("timings", table)
+
+    def read(self) -> RunReader:
+        """Return a reader of what was committed."""
+        return RunReader(self.path, self._memory, trusted=True)
+
+    # ---- writing
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[h5py.File]:
+        """Give the file that is there, once it is sure that it is still this job's to change."""
+        self._allowed()
+        with _as_store_error(self.path, SAFE), self._open() as file:
+            self._check_ours(file)
+            yield file
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[h5py.File]:
+        """Give the file, to be changed; what was written is on the disk in the end."""
+        if self._memory is not None:
+            yield self._memory
+            return
+        assert self.path is not None
+        with self._through(GuardedFile(self.path), "r+") as file:
+            yield file
+
+    @contextlib.contextmanager
+    def _through(self, disk: GuardedFile, mode: str) -> Iterator[h5py.File]:
+        with disk:
+            self._disk = disk
+            try:
+                with h5py.File(disk, mode, libver="earliest") as file:
+                    disk.opened = True
+                    yield file
+            except Exception:
+                disk.check()  # what the system said comes first
+                raise
+            finally:
+                self._disk = None
+            disk.sync()
+
+    @contextlib.contextmanager
+    def _look(self) -> Iterator[h5py.File]:
+        assert self.path is not None
+        with open_to_read(self.path) as file:
+            yield file
+
+    @contextlib.contextmanager
+    def _replacing(self) -> Iterator[h5py.File]:
+        """Give a new file that takes the place of the old one when it is whole and on the disk."""
+        if self.path is None:
+            name = f"memory-{next(_NUMBERS)}"  # HDF5 opens no two files of one name
+            yield (memory := h5py.File(name, "w", driver="core", backing_store=False))
+            self._memory = memory
+            return
+        path = self.path.resolve()  # a link stays one
+        part = part_path(path)
+        try:
+            with _as_store_error(self.path):
+                made = GuardedFile(part, new=True)
+                made.copy_mode(path)
+                with self._through(made, "w") as file:
+                    yield file
+                self._allowed()
+                os.replace(part, path)
+                sync(path.parent)
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+    def _flush(self, file: h5py.File) -> None:
+        """Hand all that HDF5 holds to the system."""
+        file.flush()
+        if self._disk is not None:
+            self._disk.check()
+
+    def _check_ours(self, file: h5py.File) -> None:
+        """Make sure that nobody put another file in the place of this one, or changed it."""
+        state = file.get("state")
+        last = self._record.slot
+        ours = isinstance(state, h5py.Dataset) and state.dtype == self._record.data.dtype
+        if not (
+            ours and state.shape == (2,) and state[last].tobytes() == self._record.data.tobytes()
+        ):
+            if self._disk is not None:
+                self._disk.check()  # it could not be read
+            raise StoreError(
+                f"{shown_path(self.path)} is no longer the file that this job wrote: another "
+                "program put it there or changed it. This job writes nothing to it, and ends"
+            )
+
+    def _lay_out_anew(self, reader: RunReader, starts: Sequence[ProductionStart] = ()) -> None:
+        with self._replacing() as file:
+            lay_out(file, self.header)
+            write_starts(file, self.header, starts or reader.starts.values())
+            rows = self._record.rows()
+            for i, phase in enumerate(PHASES):
+                for e in range(len(self.header.steps)):
+                    group = file[group_name(phase, e)]
+                    for name in DATASETS:
+                        if name not in group:
+                            continue
+                        for start in range(0, rows[i, e], step := self._rows_at_once()):
+                            at = slice(start, min(start + step, rows[i, e]))
+                            group[name][at] = reader.values(name, e, at, phase)
+            file.attrs.modify("timings", timings.new_table(reader.timings()))
+            self._write_record(file)
+            for e in range(len(self.header.steps)):
+                write_emcee_attributes(file, self._record.emcee_attributes(e))
+            file.attrs.modify("status", shown(self.status))
+
+    def _rows_at_once(self) -> int:
+        return max(1, _COPY_BYTES // self.header.row_bytes)
+
+    def _write(self, file: h5py.File, blocks: Sequence[Block], status: str) -> None:
+        for block in blocks:
+            self._write_rows(file, block)
+        self._flush(file)
+        if self._disk is not None:
+            self._disk.sync()  # where a node dies the record must not be there before its rows
+        for block in blocks:
+            self._record.take(block)
+            self._stale.add(block.ensemble)
+        self._record.seal(status)
+        self._write_record(file)
+        self._flush(file)
+        for e in self._stale:
+            write_emcee_attributes(file, self._record.emcee_attributes(e))
+        self._stale = set()
+        if read_status(file) != shown(status):
+            file.attrs.modify("status", shown(status))
+
+    def _write_record(self, file: h5py.File) -> None:
+        file["state"][self._record.slot] = self._record.data
+
+    def _write_rows(self, file: h5py.File, block: Block) -> None:
+        done = self._record.rows()[:, block.ensemble]
+        for start, phase, rows in zip(done, PHASES, (block.burnin, block.kept), strict=True):
+            n = len(rows.chain)
+            if not n:
+                continue
+            group = file[group_name(phase, block.ensemble)]
+            at = slice(start, start + n)
+            group["chain"][at] = rows.chain
+            group["log_prob"][at] = rows.log_prob
+            if rows.blobs is not None:
+                group["blobs"][at] = rows.blobs
+
+
+@contextlib.contextmanager
+def _as_store_error(path: Path | None, more: str = "") -> Iterator[None]:
+    failure = None
+    try:
+        yield
+    except (OSError, RuntimeError) as exc:
+        failure = reason(exc)
+    if failure is not None:  # apart from it: h5py's objects hang on its frames, and must not last
+        raise StoreError(f"{shown_path(path)} cannot be written: {failure}{more}")

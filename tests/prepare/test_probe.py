@@ -1,0 +1,31 @@
+"""The first evaluation: what it costs."""
+
+import time
+
+import numpy as np
+
+import pmcmc
+from pmcmc.prepare.probe import probe
+
+
+def test_a_first_call_that_compiles_is_not_taken_for_the_cost():
+    calls = []
+
+    def log_prob(theta):
+        calls.append(time.sleep(0.3 if not calls else 0.002))
+        return -0.5 * float(theta @ theta)
+
+    found = probe(pmcmc.Problem(log_prob, ["a"], initial=np.zeros(1)), "")
+    assert len(calls) == 2
+    assert 0.002 <= found.seconds < 0.1
+
+
+def test_a_quick_one_is_tried_more_often():
+    calls = []
+
+    def log_prob(theta):
+        calls.append(1)
+        return -0.5 * float(theta @ theta)
+
+    assert probe(pmcmc.Problem(log_prob, ["a"], initial=np.zeros(1)), "").seconds < 1e-3
+    assert len(calls) > 10

@@ -1,0 +1,109 @@
+"""Every example and every README command is really run."""
+
+import re
+import shlex
+import shutil
+
+import numpy as np
+import pytest
+from scipy import optimize
+
+import pmcmc
+from conftest import ROOT
+
+
+def article():
+    """Return x, y and yerr of the article, made as there."""
+    random = np.random.RandomState(123)  # the stream of np.random.seed(123)
+    x = np.sort(10 * random.rand(50))
+    yerr = 0.1 + 0.5 * random.rand(50)
+    y = -0.9594 * x + 4.294
+    y += np.abs(0.534 * y) * random.randn(50)
+    y += yerr * random.randn(50)
+    return x, y, yerr
+
+
+@pytest.mark.parametrize("model", ["line", ROOT / "examples/line.py"], ids=["built in", "example"])
+def test_the_line_is_that_of_the_article(model):
+    problem = pmcmc.Problem.load(str(model))
+    assert (problem.name, problem.nwalkers) == ("line", 100)
+    assert problem.names == ("m", "b", "log_f")
+    x, y, yerr = article()
+
+    def log_prob(theta):
+        m, b, log_f = theta
+        variance = yerr**2 + np.exp(2 * log_f) * (m * x + b) ** 2
+        return -0.5 * np.sum((y - m * x - b) ** 2 / variance + np.log(variance))
+
+    for theta in ([-0.9594, 4.294, np.log(0.534)], [-1.2, 5.0, -2.0], [0.49, 0.1, 0.9]):
+        expected = log_prob(theta) - np.log(5.5 * 10.0 * 11.0)
+        assert problem.log_prob(np.array(theta)) == pytest.approx(expected, rel=1e-12)
+    for theta in ([0.51, 4, -1], [-5.1, 4, -1], [-1, 10.1, -1], [-1, -0.1, -1], [-1, 4, 1.1]):
+        assert problem.log_prob(np.array(theta, dtype=float)) == -np.inf
+    start = problem.initial(100, np.random.default_rng(1))
+    best = optimize.minimize(lambda t: -log_prob(t), start[0], method="Nelder-Mead", tol=1e-8).x
+    np.testing.assert_allclose(start.mean(axis=0), best, atol=1e-4)
+    np.testing.assert_allclose(start.std(axis=0), 1e-4, rtol=0.3)
+
+
+def test_line_example_runs(launch, tmp_path):
+    done = launch(
+        2, "-m", "pmcmc", ROOT / "examples/line.py", "--nsteps", 200, "--burnin", 20, cwd=tmp_path
+    )
+    assert done.returncode == 0, done
+    assert (tmp_path / "line.h5").exists()
+
+
+@pytest.mark.slow
+def test_python_api_example_runs(launch, tmp_path):
+    said = []
+    for ranks in (0, 3):
+        done = launch(ranks, ROOT / "examples/line_python_api.py", cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        said.append(done.stdout)
+    assert said[0] == said[1]
+    assert "\nenough: " in said[0]
+    assert re.search(r"^\d+ draws; P\(m < -1\) = 0\.5", said[0], re.M)
+
+
+def readme_commands():
+    text = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
+    return [
+        c for block in blocks for c in block.splitlines() if not c.startswith("python3 -m venv")
+    ]
+
+
+@pytest.mark.slow
+def test_readme_commands_run(launch, tmp_path):
+    assert len(readme_commands()) >= 3
+    text = (ROOT / "README.md").read_text()
+    model = re.search(r"```python\n(# model.py\n.*?)```", text, re.S)
+    (tmp_path / "model.py").write_text(model[1])
+    np.savetxt(tmp_path / "data.txt", np.transpose(article()))
+    most = 16  # once: each is a process on these few cores
+    for command in readme_commands():
+        words = shlex.split(command)
+        ranks = 0
+        if words[0] == "mpiexec":
+            ranks, words = min(int(words[2]), most), words[3:]
+            most = 4
+        assert words[0] == "python"
+        done = launch(ranks, *words[1:], cwd=tmp_path)
+        assert done.returncode == 0, done
+        if ranks and words[3] == "model.py" and "--resume" not in words:
+            assert f"  ranks      {ranks} (" in done.stdout
+            assert done.stderr == ""
+
+
+def test_readme_python_works(launch, tmp_path):
+    text = (ROOT / "README.md").read_text()
+    load, script = re.findall(r"```python\n(.*?)```", text, re.S)[2:4]
+    head = "import numpy as np\nx = y = np.arange(3.0)\np0 = [0.0, 0.0]\n"
+    head += "def log_prob(t, x, y): return -0.5 * np.sum((y - t[0] * x - t[1]) ** 2)\n"
+    (tmp_path / "script.py").write_text("import pmcmc\n" + head + script)
+    assert launch(2, "script.py", cwd=tmp_path).returncode == 0
+    shutil.copy(tmp_path / "line.h5", tmp_path / "model.h5")
+    (tmp_path / "load.py").write_text(load)
+    done = launch(0, "load.py", cwd=tmp_path)
+    assert done.returncode == 0, done

@@ -46,6 +46,13 @@ def test_the_line_is_that_of_the_article(model):
     np.testing.assert_allclose(start.std(axis=0), 1e-4, rtol=0.3)
 
 
+def test_the_built_in_examples_are_those_of_the_folder():
+    # a copy, and no link: links get lost in archives, and `pmcmc run line` with them
+    for built_in in (ROOT / "src/pmcmc/model/examples").glob("[!_]*.py"):
+        assert not built_in.is_symlink()
+        assert built_in.read_text() == (ROOT / "examples" / built_in.name).read_text()
+
+
 def test_line_example_runs(launch, tmp_path):
     done = launch(
         2, "-m", "pmcmc", ROOT / "examples/line.py", "--nsteps", 200, "--burnin", 20, cwd=tmp_path

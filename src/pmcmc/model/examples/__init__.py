@@ -1,1 +1,1 @@
-"""Examples that come with pmcmc: `python -m pmcmc line`. Each is a model file of examples/."""
+"""Examples that come with pmcmc: `python -m pmcmc line`. Each is a copy of a file of examples/."""

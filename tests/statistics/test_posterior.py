@@ -1,4 +1,4 @@
-"""The line posterior against quadrature, within 4 Monte Carlo standard errors."""
+"""The line posterior against quadrature, within 5 Monte Carlo standard errors."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,9 @@ from line_posterior import exact, figures, many_rows
 from pmcmc.model.examples import line
 
 # The standard errors come from the scatter of 16 or 12 ensembles, so z has Student's t with 15 or
-# 11 degrees of freedom: beyond 4 in 1.2e-3 or 2.1e-3 of figures, with 7 of each in 2.3 % of
-# suites with new seeds. The seeds are fixed, so a pass stays a pass.
-SIGMAS = 4.0
+# 11 degrees of freedom: beyond 5 in 1.6e-4 or 4e-4 of figures, with 7 of each in 0.4 % of suites
+# with new seeds (beyond 4 in 2.3 %). The seeds are fixed, so a pass stays a pass.
+SIGMAS = 5.0
 
 
 def assert_right(result):

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import special, stats
 
 from ..errors import ModelError
 
@@ -43,9 +42,11 @@ _FORMS: dict[str, Callable[[tuple[float, ...], Any], Callable[[Any], Any]]] = {
 
 
 def _truncnorm(a: float, b: float) -> Callable[[Any], Any]:
+    from scipy.stats import truncnorm
+
     middle = a if math.isfinite(a) else b if math.isfinite(b) else 0.0
     middle = 0.5 * (a + b) if math.isfinite(a + b) else middle
-    top = float(stats.truncnorm.logpdf(middle, a, b)) + middle * middle / 2.0
+    top = float(truncnorm.logpdf(middle, a, b)) + middle * middle / 2.0
     return lambda y: top - y * y / 2.0
 
 
@@ -65,21 +66,29 @@ def _lognorm(m: Any, s: float) -> Callable[[Any], Any]:
 
 
 def _gamma(m: Any, a: float) -> Callable[[Any], Any]:
+    from scipy import special
+
     c = float(special.gammaln(a))
     return lambda y: (a - 1.0) * m.log(y) - y - c
 
 
 def _invgamma(m: Any, a: float) -> Callable[[Any], Any]:
+    from scipy import special
+
     c = float(special.gammaln(a))
     return lambda y: -(a + 1.0) * m.log(y) - c - 1.0 / y
 
 
 def _beta(m: Any, a: float, b: float) -> Callable[[Any], Any]:
+    from scipy import special
+
     c = float(special.betaln(a, b))
     return lambda y: (b - 1.0) * m.log1p(-y) + (a - 1.0) * m.log(y) - c
 
 
 def _t(m: Any, df: float) -> Callable[[Any], Any]:
+    from scipy import special
+
     c = math.log(special.poch(0.5 * df, 0.5)) - 0.5 * (math.log(df) + math.log(math.pi))
     return lambda y: c - (df + 1) / 2 * m.log1p(y * y / df)
 
@@ -113,6 +122,8 @@ class Prior:
     """
 
     def __init__(self, name: str, frozen: Any) -> None:
+        from scipy import stats  # slow to load: a model that has priors has done so
+
         self.name = name
         self.frozen = frozen
         family = getattr(frozen, "dist", None)

@@ -8,13 +8,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import emcee
 import numpy as np
 
 from ..errors import EvaluationError
 from ..model.outputs import Evaluate, Evaluation
 from ..model.problem import Problem
 from .initial import initial_walkers
+from .light_emcee import emcee
 from .moves import InMain, Moves, has_own_code
 from .rng import streams
 from .state import Block, EnsembleState, ProductionStart, Rows, join

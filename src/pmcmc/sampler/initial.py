@@ -10,13 +10,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from emcee.ensemble import walkers_independent
-from scipy import optimize, stats
 
 from ..errors import EvaluationError, ModelError
 from ..model.checks import call_initial
 from ..model.outputs import Evaluate
 from ..model.problem import Problem
+from .light_emcee import emcee
 
 if TYPE_CHECKING:
     from .._types import FloatArray
@@ -73,7 +72,7 @@ def initial_walkers(
                 f"initial has {len(walkers)} walkers, but nwalkers is {nwalkers}: leave out "
                 "--nwalkers, or make them agree"
             )
-    if not walkers_independent(walkers):
+    if not emcee.ensemble.walkers_independent(walkers):
         raise ModelError(
             "the starting walkers do not span the parameter space (some coincide, or lie on a "
             "plane): spread them out in every parameter"
@@ -160,6 +159,8 @@ def _map_ball(
     best draws. They run in z, theta = prior.ppf(Phi(z)), where every prior has width one; what
     they climb is the density in theta.
     """
+    from scipy.special import ndtr, ndtri  # slow to load, and not always needed
+
     log_prob = evaluate(draws).log_prob
     order = np.argsort(-log_prob, kind="stable")
     if log_prob[order[0]] == -np.inf:
@@ -170,7 +171,7 @@ def _map_ball(
 
     def theta_of(z: FloatArray) -> FloatArray:
         z = np.clip(z, -_EDGE, _EDGE)
-        columns = [p.frozen.ppf(stats.norm.cdf(z[:, i])) for i, p in enumerate(problem.priors)]
+        columns = [p.frozen.ppf(ndtr(z[:, i])) for i, p in enumerate(problem.priors)]
         return np.stack(columns, axis=1)
 
     best_z, best_value = None, np.inf
@@ -178,7 +179,7 @@ def _map_ball(
         if log_prob[start] == -np.inf:
             break
         uniform = [p.frozen.cdf(x) for p, x in zip(problem.priors, draws[start], strict=True)]
-        z0 = np.clip(stats.norm.ppf(uniform), -_EDGE, _EDGE)
+        z0 = np.clip(ndtri(uniform), -_EDGE, _EDGE)
         z, value = _search(lambda z: -evaluate(theta_of(z)).log_prob, z0)
         if value < best_value:
             best_z, best_value = z, value
@@ -191,6 +192,8 @@ def _map_ball(
 
 def _search(cost: Callable[[FloatArray], FloatArray], z0: FloatArray) -> tuple[FloatArray, float]:
     """Return the best point seen on a descent from ``z0``, and its cost."""
+    from scipy import optimize  # slow to load, and not always needed
+
     ndim, h = len(z0), 1e-5
     stencil = np.vstack([np.zeros(ndim), h * np.eye(ndim), -h * np.eye(ndim)])
     best: list[tuple[float, FloatArray]] = []

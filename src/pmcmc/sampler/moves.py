@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from emcee import moves as emcee_moves
 
 from ..errors import UsageError
+from .light_emcee import emcee
 
 if TYPE_CHECKING:
     from .._types import FloatArray
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Moves = list[tuple[Any, float]]
 
 
-class SnookerMove(emcee_moves.DESnookerMove):  # type: ignore[misc]
+class SnookerMove(emcee.moves.DESnookerMove):  # type: ignore[misc]
     """The snooker update of ter Braak & Vrugt (2008, Stat. Comput. 18, 435).
 
     A walker x moves along the line through another walker z, by gamma times the difference of
@@ -60,11 +60,11 @@ class SnookerMove(emcee_moves.DESnookerMove):  # type: ignore[misc]
 
 
 NAMED: dict[str, Callable[[], Any]] = {
-    "stretch": emcee_moves.StretchMove,
-    "walk": emcee_moves.WalkMove,
-    "de": emcee_moves.DEMove,
+    "stretch": emcee.moves.StretchMove,
+    "walk": emcee.moves.WalkMove,
+    "de": emcee.moves.DEMove,
     "desnooker": SnookerMove,
-    "kde": emcee_moves.KDEMove,
+    "kde": emcee.moves.KDEMove,
 }
 
 
@@ -138,7 +138,7 @@ def check_moves(moves: Any, where: str = "moves") -> Moves:
     pairs = [m if isinstance(m, tuple | list) and len(m) == 2 else (m, 1.0) for m in given]
     for move, weight in pairs:
         number = isinstance(weight, int | float | np.number) and not isinstance(weight, bool)
-        if not isinstance(move, emcee_moves.Move) or not number or not 0 < weight < np.inf:
+        if not isinstance(move, emcee.moves.Move) or not number or not 0 < weight < np.inf:
             raise UsageError(
                 f"{where} is {moves!r}: expected emcee moves, or (move, weight) pairs, or a word "
                 f"such as de:0.8,stretch:0.2 (the names are {', '.join(NAMED)})"
@@ -213,11 +213,11 @@ def fewest_walkers(moves: Moves, ndim: int) -> tuple[int, str]:
     """
     needs = [(2 * ndim, "any ensemble move")]
     for move, _ in moves:
-        if isinstance(move, emcee_moves.KDEMove):
+        if isinstance(move, emcee.moves.KDEMove):
             needs.append((2 * (ndim + 1), "the kde move"))
-        if isinstance(move, emcee_moves.WalkMove | emcee_moves.DEMove):
+        if isinstance(move, emcee.moves.WalkMove | emcee.moves.DEMove):
             needs.append((max(4, 2 * ndim), f"the {type(move).__name__[:-4].lower()} move"))
-        if isinstance(move, emcee_moves.DESnookerMove):
+        if isinstance(move, emcee.moves.DESnookerMove):
             needs.append((max(4, 2 * ndim), "the desnooker move"))
     return max(needs, key=lambda need: need[0])
 

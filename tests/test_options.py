@@ -34,6 +34,7 @@ CONTRACT = {
     "until_rhat": None,
     "checkpoint": 60,
     "max_time": None,
+    "stop_grace": 30,
     "resume": False,
     "no_verify": False,
     "overwrite": False,

@@ -245,6 +245,12 @@ class RunOptions:
     max_time: float | None = _option(
         None, _duration, "TIME", "commit and stop after that: 3h50m (exit status 75)"
     )
+    stop_grace: float = _option(
+        30.0,
+        _duration,
+        "SECONDS",
+        "at a stop wait so long for ranks that are in log_prob; then leave them, named",
+    )
     resume: bool = _option(
         False, switch, None, "go on from the file, if there is one, to its target"
     )

@@ -35,6 +35,10 @@ class SignalWatch:
         Only note signals; else the first raises ``Signalled``.
     on_signal : callable or None
         Called with the name of the first signal, in the main thread between two bytecodes.
+    on_second : callable or None
+        Called where SIGINT comes again; without it that ends the process.
+    on_note : callable
+        Called first with each signal; may raise.
 
     """
 
@@ -42,6 +46,8 @@ class SignalWatch:
         self.caught: str | None = None
         self.quiet = False
         self.on_signal: Callable[[str], None] | None = None
+        self.on_second: Callable[[], None] | None = None
+        self.on_note: Callable[[], None] = lambda: None
         self._interrupted: float | None = None  # when SIGINT came first
         self._before: dict[int, Any] = {}
         self._not_in_children: Callable[[], None] = lambda: None
@@ -68,6 +74,11 @@ class SignalWatch:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+
+    @property
+    def installed(self) -> bool:
+        """Whether the handlers are there, and none of the model's in their place."""
+        return bool(self._before) and all(signal.getsignal(s) == self._note for s in SIGNALS)
 
     def renew(self) -> None:
         """Install the handlers again, where a model that was loaded has put others there."""
@@ -98,6 +109,7 @@ class SignalWatch:
             signal.signal(number, signal.SIG_IGN)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        self.on_note()
         name = signal.Signals(number).name
         if number == signal.SIGINT:
             self._interrupt()
@@ -109,10 +121,16 @@ class SignalWatch:
                 self.on_signal(name)
 
     def _interrupt(self) -> None:
-        """End at once where SIGINT came before, and this is not the same press of Ctrl-C."""
+        """Wait no longer where SIGINT came before, and this is not the same press of Ctrl-C."""
         now = time.monotonic()
         if self._interrupted is None:
             self._interrupted = now
-        elif now - self._interrupted > _ONE_PRESS:
+        elif now - self._interrupted <= _ONE_PRESS:
+            pass
+        elif self.on_second is not None:
+            self._interrupted = now
+            hurry, self.on_second = self.on_second, None
+            hurry()
+        else:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGINT)

@@ -10,6 +10,7 @@ from ..errors import ExitStatus, StoreError, UsageError
 from ..results.result import Result, load
 from ..storage.lock import being_written
 from ..storage.lock_owner import LockOwner
+from ..storage.notes import read_notes
 from ..storage.verify import verify as compare_checksums
 from ..text import announced, count_text, ordinal_text, span_text
 
@@ -112,6 +113,7 @@ def status(path: Path, verify: bool, as_json: bool) -> int:
             "status": now,
             "exit_status": code,
             "writer": None if writer is None else str(writer),
+            "notes": [] if writer is None else read_notes(path, writer),
             "steps": sum(result.steps),
             "nsteps": result.nsteps,
             "burnin_steps": min(result.burnin_steps),
@@ -131,6 +133,8 @@ def status(path: Path, verify: bool, as_json: bool) -> int:
         print(f"checksums: {none if damaged is None else 'all draws are as they were written'}")
     if writer:
         print(f"it is being written by {writer}, since {writer.since}")
+        for note in read_notes(path, writer):
+            print(note)
     elif code == ExitStatus.SHORT:
         print("to go on: the command that made it, with --resume and a higher --nsteps")
     elif code == ExitStatus.STOPPED:

@@ -40,7 +40,14 @@ def run(launch: Launch, **arguments: Any) -> int:
     reporter = ProgressReporter(on=True, progress=options.get("progress"), rank=rank)
     if launch.threads is not None:
         reporter.remark(launch.threads)
-    outcome = execute(lambda: Problem.load(name), options, comm, reporter, launch.watch)
+    outcome = execute(
+        lambda: Problem.load(name),
+        options,
+        comm,
+        reporter,
+        launch.watch,
+        lambda stopped: _say_stopped(reporter, stopped, options["output"]),
+    )
     code = _STATUSES[outcome.status]
     if rank > 0 or outcome.status == "planned":
         return code

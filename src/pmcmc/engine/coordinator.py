@@ -18,12 +18,30 @@ from ..sampler.state import Block
 from ..storage.writer import RunWriter
 from .convergence import Action, ConvergenceChecks, Decision, figures
 from .deadline import Deadline
-from .messages import Commit, Finished, Full, Limit, Progress, Restart, Settle
+from .messages import (
+    Blocks,
+    Commit,
+    Finished,
+    Full,
+    GiveUp,
+    Limit,
+    LongCall,
+    Out,
+    Progress,
+    Restart,
+    Returned,
+    SendBlocks,
+    Settle,
+)
 from .progress import ProgressReporter
 from .state import RunState
 
 _FIRST_FIGURES = 20.0  # seconds; and they come again when they have cost 1% of the time since
 _SPARE = 100
+_LATE = 20.0  # seconds that a gather may take; then the blocks come as messages
+_TO_ARRIVE = 1.0  # seconds for them
+_TO_SAY = 2.0  # seconds after a stop until it is said what is waited for
+_SILENT = 5.0  # seconds after the grace: a team root that has said nothing by then is left
 
 
 class _Postponed(ControlFlow):
@@ -47,6 +65,8 @@ class Coordinator:
     output : OutputClaim
         Holds the lock, and the reader of a file that is resumed.
     deadline : Deadline
+    leave : callable
+        Ends the job, when all is on the disk and log_prob still keeps some ranks.
 
     Attributes
     ----------
@@ -66,7 +86,9 @@ class Coordinator:
         reporter: ProgressReporter,
         output: OutputClaim,
         deadline: Deadline,
+        leave: Callable[[], None],
     ) -> None:
+        self._leave = leave
         self._setup, self._control, self._state = setup, control, state
         self._reporter, self._output, self._deadline = reporter, output, deadline
         self._roots = [team.root for team in setup.plan.teams]
@@ -84,6 +106,13 @@ class Coordinator:
         self._called = time.monotonic()
         self._slowest = 0.0  # seconds from a call to the disk
         self._next_figures = self._called + _FIRST_FIGURES
+        self._arrived: list[Block] = []  # as messages
+        self._asked: float | None = None  # when they were asked for
+        self._out: set[int] = set()  # ranks that have done their part
+        self._grace: float | None = None  # as all ranks were told
+        self._ended = 0.0
+        self._waits_said = False
+        self.long_calls: dict[int, LongCall] = {}
         self.shortfall = ""
         self.listen: Callable[[], None] = lambda: None
         self.store = RunWriter(
@@ -138,18 +167,30 @@ class Coordinator:
             self.store.commit([], status)
         return status
 
-    def handle(self, source: int, message: Progress | Full) -> None:
-        """Take in what a team root says.
+    def handle(
+        self, source: int, message: Progress | Full | Blocks | LongCall | Returned | Out
+    ) -> None:
+        """Take in what a rank says.
 
         Parameters
         ----------
         source : int
-            The rank of that root.
-        message : Progress or Full
-            How far it is, or that its memory is full.
+            That rank.
+        message : Progress, Full, Blocks, LongCall, Returned or Out
+            What it says.
 
         """
         match message:
+            case Blocks(blocks):
+                self._arrived += blocks
+            case LongCall():
+                self.long_calls[source] = message
+                self._tell_of_calls()
+            case Returned():
+                if self.long_calls.pop(source, None):
+                    self._tell_of_calls()
+            case Out():
+                self._out.add(source)
             case Progress():
                 self._progress[source] = message
                 self._reporter.progress(source, message)
@@ -159,24 +200,43 @@ class Coordinator:
     def decide_next(self) -> None:
         """Call for a commit if one is due; stop if the time is up."""
         if self._state.over:
+            self._leave_if_late()
             return
         if not self._state.stopping:
             why = self._deadline.passed(2 * self._slowest + 2 * self._setup.seconds)
             if why is not None:
                 self._state.stop(why)
-        if self._calling:
-            return
+        if self._state.stopping:
+            self._mind_grace()
         since = time.monotonic() - self._called
+        if self._asked is not None:
+            self._commit_arrived()
+            return
+        if self._calling:
+            if since > max(_LATE, self._setup.options.checkpoint):
+                self._ask_for_blocks()
+            return
         if self._at_limit() and not self._state.stopping:  # also where all steps are taken
             self._call()
         elif self._all(lambda p: p.done):
-            if self._all(lambda p: p.complete) or self.store.created:
+            if any(p.steps for p in self._progress.values()) or self.store.created:
                 self._call(final=True)
             else:
                 self._end("stopped")  # before all had begun: there is nothing to commit
         elif self._full or since > self._setup.options.checkpoint:
             self._full = False
             self._call()
+
+    def kept(self) -> list[str]:
+        """Return the ranks that log_prob keeps, and where it is at work as far as they tell."""
+        done = {root for root, progress in self._progress.items() if progress.done}
+        silent = set(range(self._setup.plan.size)) - self._out - done - set(self.long_calls)
+        told = [f"{c.where.removeprefix(' on ')},{c.parameters}" for c in self.long_calls.values()]
+        return told + [f"rank {rank}, which is silent" for rank in sorted(silent)]
+
+    def all_out(self) -> bool:
+        """Tell whether all ranks have done their part."""
+        return len(self._out) == self._setup.plan.size
 
     def _all(self, what: Callable[[Progress], bool]) -> bool:
         return len(self._progress) == len(self._roots) and all(map(what, self._progress.values()))
@@ -203,8 +263,8 @@ class Coordinator:
         Parameters
         ----------
         gathered : list of (list of Block, or None)
-            From each team root. One that stops before its ensembles have begun gives None; then
-            there is nothing to keep.
+            From each team root: of its ensembles that have begun. Blocks that came as messages,
+            since the gather was late, are left out.
 
         Raises
         ------
@@ -215,20 +275,19 @@ class Coordinator:
 
         """
         self._calling = False
-        blocks = [block for part in gathered for block in part or ()]
-        if len(blocks) < self._setup.plan.nensembles:
-            return
+        blocks = self._lacking([block for part in gathered for block in part or ()])
+        if not blocks and not self.store.created:
+            return  # no ensemble has begun
         # rows after a check that is not decided were held back: without them it is not complete
+        ends = dict(enumerate(self.store.steps)) if self.store.created else {}
+        ends |= {block.ensemble: block.steps for block in blocks}
         complete = self._all(lambda p: p.complete) and all(
-            block.steps >= self._end_of(block.ensemble) for block in blocks
+            ends.get(e, 0) >= self._end_of(e) for e in range(self._setup.plan.nensembles)
         )
         status = "running"
         if self._final and not (complete and self._checks.rules_given):
             status = "finished" if complete else "stopped"
-        if self.store.created:
-            self.store.commit(blocks, status)
-        else:
-            self.store.create(blocks, status)
+        self._write(blocks, status)
         self._slowest = max(self._slowest, time.monotonic() - self._called)
         if self._final and status == "running":
             status = self._final_status()
@@ -240,13 +299,78 @@ class Coordinator:
         if not self._state.over:
             self._show_figures()
 
+    def _write(self, blocks: list[Block], status: str) -> None:
+        if self.store.created:
+            self.store.commit(blocks, status)
+        else:
+            self.store.create(blocks, status)
+
+    def _lacking(self, blocks: list[Block]) -> list[Block]:
+        """Return the blocks that the file lacks."""
+        return [b for b in blocks if not self.store.created or self.store.lacks(b)]
+
+    # ---- where log_prob keeps ranks
+
+    def _tell_of_calls(self) -> None:
+        """Say which ranks are in a call of log_prob that lasts, here and beside the file."""
+        self._reporter.long_calls = list(self.long_calls.values())
+        if not self._state.stopping:
+            self._output.tell(self._reporter.long_calls)
+            self._reporter.tell_of_calls()
+
+    def _ask_for_blocks(self) -> None:
+        """Ask for what the file lacks as messages: the gather waits for some rank."""
+        self._asked = time.monotonic()
+        self._tell_roots(SendBlocks())
+
+    def _commit_arrived(self) -> None:
+        """Write what has come as messages, and go on."""
+        assert self._asked is not None
+        if time.monotonic() - self._asked < _TO_ARRIVE:
+            return
+        last = self._state.overdue > _SILENT
+        arrived, self._arrived, self._asked = self._arrived, [], None
+        self._called = time.monotonic()
+        while blocks := self._lacking(arrived):  # those of one ensemble came in order
+            first = {b.ensemble: b for b in reversed(blocks)}
+            self._write(list(first.values()), "running")
+            arrived = [b for b in blocks if first[b.ensemble] is not b]
+        if last:
+            if self.store.created:
+                self.store.commit([], "stopped")
+            self._end("stopped")
+
+    def _mind_grace(self) -> None:
+        """Tell all how long log_prob is waited for; go on without those that keep silent."""
+        if self._grace is None:
+            left = self._deadline.left()
+            if left is not None:
+                self._state.grace = min(self._state.grace, max(0.0, left - 2 * _SILENT))
+        if self._grace != self._state.grace:
+            self._grace = self._state.grace
+            self._control.broadcast_from_root(GiveUp(self._grace))
+        if not self._waits_said and self._state.since_stop > _TO_SAY and not self._done():
+            self._waits_said = True
+            self._reporter.tell_of_stop(self._state.stop_reason, self._grace, self.kept())
+        if self._state.overdue > _SILENT and self._asked is None and not self._done():
+            self._ask_for_blocks()
+
+    def _done(self) -> bool:
+        return self._all(lambda p: p.done)
+
+    def _leave_if_late(self) -> None:
+        """End the job where all is on the disk, and log_prob still keeps some ranks."""
+        late = self._state.overdue > _SILENT and time.monotonic() - self._ended > _SILENT / 2
+        if late and not self.all_out():
+            self._leave()
+
     def _end_of(self, ensemble: int) -> int:
         header = self.store.header
         return header.burnin + self._setup.plan.steps[ensemble] * header.thin_by
 
     def _end(self, status: str) -> None:
         reason = self._state.stop_reason if status == "stopped" else ""
-        self._state.outcome = Finished(status, reason)
+        self._state.outcome, self._ended = Finished(status, reason), time.monotonic()
         self._control.broadcast_from_root(self._state.outcome)
 
     # ---- checks

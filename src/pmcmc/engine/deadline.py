@@ -26,6 +26,10 @@ class Deadline:
         self._limit = None if max_time is None else began + max_time
         self._job_end = job.end_time()
 
+    def left(self) -> float | None:
+        """Return the seconds until the end of the Slurm job around this; None without one."""
+        return None if self._job_end is None else self._job_end - time.time()
+
     def passed(self, needed: float) -> str | None:
         """Return why it is time to stop.
 

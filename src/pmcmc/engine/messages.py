@@ -6,10 +6,11 @@ messages the same way. `mpi.control` carries them.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
-from ..sampler.state import ProductionStart
+from ..sampler.state import Block, ProductionStart
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,60 @@ class Progress:
     steps: int
     accepted: float
     counted: int
+
+
+@dataclass(frozen=True)
+class SendBlocks:
+    """Rank 0 to the team roots: a gather does not end, so send what the file lacks as messages."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A team root to rank 0: what the file lacks of its ensembles, as `SendBlocks` asked for."""
+
+    blocks: list[Block]
+
+
+@dataclass(frozen=True)
+class LongCall:
+    """A rank to rank 0: it is in a call of log_prob that lasts.
+
+    Attributes
+    ----------
+    where : str
+        Rank and host.
+    parameters : str
+        Where log_prob is at work.
+    since : float
+        When that began, in seconds since the epoch.
+
+    """
+
+    where: str
+    parameters: str
+    since: float
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        began = time.strftime("%H:%M:%S", time.localtime(self.since))
+        return f"log_prob has been at work{self.where} since {began},{self.parameters}"
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A rank to rank 0: the call that lasted has returned."""
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """Rank 0 to all, at a stop: log_prob is left where it does not return within ``seconds``."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Out:
+    """A rank to rank 0: it has done its part, and waits for the others."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..model.problem import Problem
     from ..prepare.setup import Setup
     from .convergence import Decision
-    from .messages import Progress
+    from .messages import LongCall, Progress
 
 _FIRST_LINE, _MOST = 10.0, 120.0  # seconds between progress lines: they grow apart
 
@@ -63,6 +63,7 @@ class ProgressReporter:
         self.figures = ""  # of the draws so far
         self._shortfall = ""  # what they lack, as a check found
         self._goal: int | None = None  # the kept step that may be enough
+        self.long_calls: list[LongCall] = []  # of log_prob, that last
 
     def say(self, text: str) -> None:
         """Print a line, on rank 0 and if ``on``.
@@ -197,7 +198,7 @@ class ProgressReporter:
         state = [f"acceptance {accepted / counted:.2f}"] if counted else []
         state += [text for text in (self.figures, self._shortfall) if text]
         rate = max(done - self._before, 1) / (time.monotonic() - self._began)
-        left = self._left(done, rate)
+        left = "waiting for log_prob" if self.long_calls else self._left(done, rate)
         if self._terminal:
             state += [left] if left and self._goal is not None else []
             if self._bar is None:
@@ -231,6 +232,39 @@ class ProgressReporter:
             if self._total is not None and done < at < self._total:
                 return f"about {takes} to the target"
         return "" if self._total is None else f"{duration_text((self._total - done) / rate)} left"
+
+    def tell_of_calls(self) -> None:
+        """Say which calls of log_prob last."""
+        if self.wanted:
+            for call in self.long_calls:
+                self._line(f"note: {call}")
+
+    def tell_of_stop(self, reason: str, grace: float, kept: list[str]) -> None:
+        """Say what a stop waits for.
+
+        Parameters
+        ----------
+        reason : str
+            Of the stop.
+        grace : float
+            Seconds that it waits.
+        kept : list of str
+            The ranks that are waited for.
+
+        """
+        if self.on or self.wanted:
+            self._line(
+                f"stopping ({reason}): waiting up to {duration_text(grace)} for log_prob: "
+                f"{some_text(kept, 3)}; a second Ctrl-C ends the wait"
+            )
+
+    def _line(self, text: str) -> None:
+        """Print a line, above the bar if there is one."""
+        if self._bar is not None:
+            self._bar.clear()
+        streams.tell(text)
+        if self._bar is not None:
+            self._bar.refresh()
 
     def stop(self) -> None:
         """Take the bar away."""

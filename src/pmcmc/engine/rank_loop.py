@@ -3,29 +3,52 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import Any
 
 from mpi4py.MPI import UNDEFINED
 
+from .. import streams
 from ..diagnostics.stopping import CHECKS, StopRules
-from ..errors import ControlFlow
+from ..errors import ControlFlow, ExitStatus
 from ..model.problem import Problem
-from ..mpi.control import ControlChannel
+from ..mpi.control import ControlChannel, MustLeave, PeerFailed
 from ..mpi.gather import BlockGather
-from ..mpi.startup import at_once
+from ..mpi.guard import ExitGuard
+from ..mpi.startup import abort, abort_with, any_thread, at_once
 from ..mpi.timing import RankTimer
 from ..mpi.waiting import PATIENCE, wait_for
 from ..prepare.setup import Setup
 from ..sampler.ensemble import Ensemble
 from ..sampler.moves import Moves
+from ..sampler.state import Block
 from ..signals import SignalWatch
 from .coordinator import Coordinator
-from .messages import Commit, Finished, Full, Limit, Progress, Restart, Settle, Stop
+from .messages import (
+    Blocks,
+    Commit,
+    Finished,
+    Full,
+    GiveUp,
+    Limit,
+    LongCall,
+    Out,
+    Progress,
+    Restart,
+    Returned,
+    SendBlocks,
+    Settle,
+    Stop,
+)
+from .standby import Abandoned, Standby
 from .state import RunState
 from .team import TeamEvaluator
 
 _MB = 2**20
 _PROGRESS_SECONDS = 0.5
+_LONG, _TIMES = 60.0, 20.0  # a call lasts after 60 s, or 20 times the usual if that is more
+_WITHOUT_ROOT = 15.0  # seconds after the grace for rank 0 to end the run
+_TO_RETURN = 3.0  # seconds for log_prob to return once it was interrupted
 
 
 class _Stop(ControlFlow):
@@ -44,7 +67,9 @@ class RankLoop:
     again as production.
 
     A signal on any rank, or the end of the time, goes to all as ``Stop``. Whoever knows of it
-    begins no evaluation any more; a team root leaves the step in hand, and counts as done.
+    begins no evaluation any more; a team root leaves the step in hand, and counts as done. While
+    log_prob keeps a rank, its ``Standby`` does all that; at a stop it interrupts a call that does
+    not return in time.
 
     Parameters
     ----------
@@ -79,6 +104,7 @@ class RankLoop:
         root = team is not None and rank == team.root
         comm = control.comm.Split(UNDEFINED if team is None else plan.teams.index(team), rank)
         roots = control.comm.Split(0 if root else UNDEFINED, rank)
+        self.standby = Standby(watch, self._stand_in, state.stop, self._fail, any_thread())
         self.numbers = range(0) if team is None else team.ensembles
         self.evaluator: TeamEvaluator | None = None  # of an idle rank
         if team is not None:
@@ -87,6 +113,7 @@ class RankLoop:
                 problem,
                 control,
                 self.clock,
+                self.standby,
                 setup.options.schedule,
                 setup.seconds,
                 several=len(team.ensembles) > 1,
@@ -108,15 +135,20 @@ class RankLoop:
         block = min(64 * _MB, max(8 * _MB, 2 * _MB * len(plan.teams)))
         self._share = block * len(self.numbers) // plan.nensembles
         self._last_progress = 0.0
+        self._in_flight: list[Block] = []  # of the last gather: it may not be through
+        self._to_tell: deque[Any] = deque()  # of calls that last; sent by who looks for messages
+        self._long: float | None = None  # the call that rank 0 was told of: how long it has taken
 
     def work(self) -> Finished:
         """Do this rank's part, to the end; return how the run ended."""
         if at_once():  # within a long evaluation: the others need not begin another
             self.watch.on_signal = self.state.stop
+        self.watch.on_second = self.state.wait_no_longer
         try:
-            return self._work()
+            with self.standby:
+                return self._work()
         finally:
-            self.watch.on_signal = None
+            self.watch.on_signal = self.watch.on_second = None
 
     def _work(self) -> Finished:
         evaluator = self.evaluator
@@ -127,6 +159,7 @@ class RankLoop:
             if evaluator is not None:
                 evaluator.serve(self._serve_tick, lambda: self.state.stopping or self.state.over)
             wait_for(lambda: self.state.over, self._listen)
+            self.control.send(Out())
         if evaluator is not None:
             evaluator.comm.Free()
         assert self.state.outcome is not None
@@ -138,8 +171,14 @@ class RankLoop:
         """Take in messages, and pass on a signal to this process."""
         while (found := self.control.receive()) is not None:
             self._handle(*found)
+        if not self.standby.in_call:
+            self._came_back()
         if self.watch.caught:
             self.state.stop(self.watch.caught)
+        if self.coordinator is None and self.state.overdue > _WITHOUT_ROOT + self.control.rank:
+            self._leave_without_root()
+        while self._to_tell:
+            self.control.send(self._to_tell.popleft())
 
     def _handle(self, source: int, message: object) -> None:
         match message:
@@ -147,6 +186,8 @@ class RankLoop:
                 self.state.stopped_by(message)
             case Finished():
                 self.state.outcome = message
+                if message.status == "stopped":
+                    ExitGuard.release()  # rank 0 may have to end all
             case Restart(states, burnin):
                 self._states, self._burnin = states, burnin
             case Limit(step):
@@ -157,13 +198,60 @@ class RankLoop:
                 moved = {start.ensemble: start for start in starts}
                 for ensemble in self.ensembles:
                     ensemble.settle(burnin, moved.get(ensemble.index))
-            case Progress() | Full():
+            case GiveUp(seconds):
+                self.state.grace = min(self.state.grace, seconds)
+            case SendBlocks():
+                self.control.send(Blocks([*self._in_flight, *self._take_blocks()]))
+            case Progress() | Full() | Blocks() | LongCall() | Returned() | Out():
                 assert self.coordinator is not None
                 self.coordinator.handle(source, message)
 
     def _serve_tick(self) -> None:
         if self.control.due():
             self._listen()
+
+    # ---- while log_prob keeps this rank
+
+    def _stand_in(self, seconds: float) -> None:
+        """Do what is due within a call of log_prob that has taken so long."""
+        assert self.evaluator is not None
+        usual = max(_LONG, _TIMES * self.evaluator.usual)
+        if self._long is None and (seconds > usual or self.state.stopping):
+            self._long = seconds
+            at = self.problem.at()
+            self._to_tell.append(LongCall(self.control.where, at, time.time() - seconds))
+        if self.state.overdue > _TO_RETURN:
+            self._left = True  # what it is at is not wanted any more
+        elif self.state.overdue > 0:
+            self.standby.interrupt()
+        if self.evaluator.helped:
+            return  # the helper thread attends
+        if self.gather is None:
+            self._listen()
+        else:
+            self._attend()
+
+    def _came_back(self) -> None:
+        if self._long is not None:
+            self._long = None
+            self._to_tell.append(Returned())
+
+    def _leave_without_root(self) -> None:
+        """End all ranks: the run stops, and rank 0 does not come to end it."""
+        streams.tell(
+            "pmcmc: log_prob has not returned on rank 0, and keeps Python's own lock there: it is "
+            "left, with the draws since the last commit; --resume takes them again",
+            error=True,
+        )
+        abort_with(self.control.comm, ExitStatus.STOPPED)
+
+    def _fail(self, failure: BaseException) -> None:
+        """End all ranks: something failed while log_prob keeps this one."""
+        if isinstance(failure, MustLeave):
+            abort(failure.args[0].error)
+        if isinstance(failure, PeerFailed):
+            abort(failure.args[0])
+        abort(self.control.describe(failure))
 
     # ---- team roots
 
@@ -199,12 +287,17 @@ class RankLoop:
         ]
         try:
             evaluator.advance(self.ensembles, self._tick, self._held)
-        except _Stop:
+        except (_Stop, Abandoned):
             pass  # what was done of the step is done again at a resume, if there is to be one
         self._left = True
         evaluator.close(self._attend)
         self._report_progress()
-        wait_for(lambda: self.state.over, self._attend)
+        self.control.send(Out())
+        coordinator = self.coordinator
+        wait_for(
+            lambda: self.state.over and (coordinator is None or coordinator.all_out()),
+            self._attend,
+        )
 
     def _tick(self) -> None:
         """Attend to messages and commits now and then.
@@ -228,9 +321,11 @@ class RankLoop:
         gather = self.gather
         assert gather is not None
         begun = all(e.started for e in self.ensembles)
-        if self._wanted and not gather.busy and (begun or self._left):
+        held_up = self._long is not None
+        if self._wanted and not gather.busy and (begun or self._left or held_up):
             self._wanted = self._full = False
-            gather.join([e.take_block(self._limit) for e in self.ensembles] if begun else None)
+            self._in_flight = self._take_blocks()
+            gather.join(self._in_flight or None)
         gathered = gather.poll()
         if gathered is not None and self.coordinator is not None:
             with self.clock.at("writing"):
@@ -238,6 +333,9 @@ class RankLoop:
         self._report_now_and_then()
         if self.coordinator is not None:
             self.coordinator.decide_next()
+
+    def _take_blocks(self) -> list[Block]:
+        return [e.take_block(self._limit) for e in self.ensembles if e.started]
 
     def _mind_memory(self) -> None:
         """Ask for a commit when this team's share of memory is full; wait if it comes late.

@@ -40,6 +40,7 @@ def redraw(reader: RunReader, ensemble: int, walkers: tuple[int, ...]) -> Produc
 
     """
     state, steps = reader.saved(ensemble), int(reader.burnin_rows[ensemble])
+    assert state is not None  # burn-in is over
     coords, log_prob = state.coords.copy(), state.log_prob.copy()
     blobs = None if state.blobs is None else state.blobs.copy()
     others = np.setdiff1d(np.arange(len(coords)), walkers)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Never
 
-from .. import forks
-from ..errors import UsageError
+from .. import forks, streams
+from ..errors import ExitStatus, UsageError
 from ..model.calls import named_call
 from ..model.problem import Problem
 from ..model.surroundings import Surroundings
@@ -23,7 +23,7 @@ from ..prepare.setup import Setup, agree, choose_moves, share
 from ..results.result import Result
 from ..sampler.moves import Moves
 from ..signals import SignalWatch
-from ..text import announced
+from ..text import announced, some_text
 from .coordinator import Coordinator
 from .deadline import Deadline
 from .messages import Finished
@@ -82,6 +82,7 @@ def run(
     until_rhat: float | None = None,
     checkpoint: float | None = None,
     max_time: float | str | None = None,
+    stop_grace: float | str | None = None,
     resume: bool | None = None,
     no_verify: bool | None = None,
     overwrite: bool | None = None,
@@ -140,6 +141,9 @@ def run(
         Write the draws at least every so many seconds. Default: 60.
     max_time : float or str
         Commit and stop after so many seconds, or "3h50m". Default: no limit but the Slurm job's.
+    stop_grace : float or str
+        At a stop wait so many seconds for ranks that are in log_prob; then leave them.
+        Default: 30.
     resume : bool
         Go on from ``output``, if it is there, to its target. Default: False.
     no_verify : bool
@@ -190,6 +194,7 @@ def execute(
     ranks: Any,
     reporter: ProgressReporter,
     watch: SignalWatch | None = None,
+    say_stopped: Callable[[Outcome], None] | None = None,
 ) -> Outcome:
     """Run with options that were checked; collective, as ``run``.
 
@@ -205,6 +210,9 @@ def execute(
         Says what the run does.
     watch : SignalWatch, optional
         One that is entered already. Default: one for this call.
+    say_stopped : callable
+        Says how the run ended, where the process ends with it, since log_prob does not return.
+        Default: nothing is said, and one rank by itself is left in log_prob.
 
     Returns
     -------
@@ -241,7 +249,9 @@ def execute(
                 outcome = Outcome("planned")
             else:
                 moves = choose_moves(problem, setup.options)
-                outcome = _work(problem, setup, moves, control, reporter, caught, output, began)
+                outcome = _work(
+                    problem, setup, moves, control, reporter, caught, output, began, say_stopped
+                )
         except BaseException as exc:
             if forks.in_child():
                 forks.leave(exc)
@@ -268,12 +278,30 @@ def _work(
     watch: SignalWatch,
     output: OutputClaim,
     began: float,
+    say_stopped: Callable[[Outcome], None] | None,
 ) -> Outcome:
     """Do this rank's part of the sampling, and return what it came to."""
-    state, coordinator = RunState(control), None
+    state, coordinator = RunState(control, setup.options.stop_grace), None
+
+    def leave() -> None:
+        """End the job: the draws are on the disk, and log_prob keeps some ranks for ever."""
+        assert coordinator is not None
+        reporter.stop()
+        output.release()
+        outcome = Outcome("stopped", _result(output, coordinator), state.stop_reason)
+        if say_stopped is not None:
+            say_stopped(outcome)
+        elif control.size == 1:
+            return
+        streams.tell(
+            f"pmcmc: log_prob has not returned, and is left: {some_text(coordinator.kept(), 3)}",
+            error=True,
+        )
+        comm_module.abort_with(control.comm, ExitStatus.STOPPED)
+
     if control.rank == 0:
         deadline = Deadline(setup.options.max_time, began)
-        coordinator = Coordinator(setup, control, state, reporter, output, deadline)
+        coordinator = Coordinator(setup, control, state, reporter, output, deadline, leave)
     if setup.finished:
         status = control.gather_and_decide(
             None, lambda _: coordinator.finish() if coordinator else ""
@@ -286,12 +314,16 @@ def _work(
         keep = coordinator.store.add_timings if coordinator is not None and created else _none
         control.gather_and_decide(loop.clock.read(), keep)
     reporter.stop()
-    if output.place is not None:
-        path = output.place.path
-        result = Result.open(path) if path.exists() else None
-    elif coordinator is not None and coordinator.store.created:
-        result = Result(coordinator.store.read())
-    else:
-        result = None
+    result = _result(output, coordinator)
     shortfall = "" if coordinator is None else coordinator.shortfall
     return Outcome(ended.status, result, ended.reason, shortfall)
+
+
+def _result(output: OutputClaim, coordinator: Coordinator | None) -> Result | None:
+    """Return the draws there are: of the file, or on rank 0 those in memory."""
+    if output.place is not None:
+        path = output.place.path
+        return Result.open(path) if path.exists() else None
+    if coordinator is not None and coordinator.store.created:
+        return Result(coordinator.store.read())
+    return None

@@ -29,6 +29,7 @@ from ..pool.schedule import Choice, Scheduler
 from ..pool.tasks import Batch
 from ..pool.worker import Worker
 from .interleave import Driver, Stepper
+from .standby import Abandoned, Standby
 
 if TYPE_CHECKING:
     from .._types import AnyArray, Comm, Tick
@@ -54,6 +55,8 @@ class TeamEvaluator:
         Takes a failure on any rank to all.
     clock : RankTimer
         Takes in the time in log_prob.
+    standby : Standby
+        Stands in for this rank meanwhile.
     schedule : {"auto", "static", "demand"}
         How rows are shared; see `schedule`.
     seconds : float
@@ -71,13 +74,15 @@ class TeamEvaluator:
         problem: Problem,
         control: ControlChannel,
         clock: RankTimer,
+        standby: Standby,
         schedule: str = "auto",
         seconds: float = 0.0,
         several: bool = False,
         rows: int = 16,
     ) -> None:
         self.comm, self.problem, self.control = comm, problem, control
-        self.clock = clock
+        self.clock, self._standby = clock, standby
+        self.usual = seconds  # of one call of log_prob here
         self.size = comm.Get_size()
         self.dispatcher = Dispatcher(comm)
         if problem.vectorized:
@@ -88,7 +93,13 @@ class TeamEvaluator:
         self._threads = any_thread()
         self._quick = False
         self._driver: Driver | None = None
+        self._helper: PollingThread | None = None
         self._tick: Tick = lambda: None
+
+    @property
+    def helped(self) -> bool:
+        """Whether a helper thread attends to messages while log_prob is at work."""
+        return self._helper is not None and self._helper.is_alive()
 
     # ---- the root
 
@@ -233,7 +244,7 @@ class TeamEvaluator:
 
     def _work_beside(self, driver: Driver) -> None:
         """Evaluate, and run the model's other code, while a helper thread drives."""
-        helper = PollingThread(driver.step, self.scheduler.pause, driver.close)
+        helper = self._helper = PollingThread(driver.step, self.scheduler.pause, driver.close)
 
         def wanted() -> bool:
             return bool(driver.turns or self.dispatcher.pending) or not helper.is_alive()
@@ -280,7 +291,7 @@ class TeamEvaluator:
                 return []
             try:
                 log_prob, blobs = self._here(rows, between)
-            except _GivenUp:
+            except (_GivenUp, Abandoned):
                 return []
             return log_prob if blobs is None else (log_prob, blobs)
 
@@ -289,11 +300,20 @@ class TeamEvaluator:
     def _here(self, rows: AnyArray, tick: Tick | None) -> Evaluation:
         """Evaluate on this rank, and look for messages between slow evaluations."""
         began = time.perf_counter()
+        between: Tick | None = None
+        if tick is not None and not self._quick:
+            look = tick
+
+            def between() -> None:
+                self._standby.between(look)
+
         with self.clock.at("log_prob"):
-            evaluated = self.problem.evaluate(
-                rows, None if self._quick else tick, self.control.where
+            evaluated = self._standby.call(
+                lambda: self.problem.evaluate(rows, between, self.control.where)
             )
-        self._quick = time.perf_counter() - began < _QUICK
+        took = time.perf_counter() - began
+        self._quick = took < _QUICK
+        self.usual = took / (1 if self.problem.vectorized else len(rows))
         self.clock.evaluations += len(rows)
         return evaluated
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from .. import forks
+from ..errors import ControlFlow
 
 if TYPE_CHECKING:
     from .._types import FloatArray, Tick
@@ -105,7 +106,7 @@ class Caller:
             if self._seconds < WORTH_NAMING:
                 return self._call_at(where)(function, rows)
             return named_call(f"log_prob{where},{self.at()}")(function, rows)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, ControlFlow):
             raise
         except BaseException as exc:
             if forks.in_child():
@@ -167,7 +168,7 @@ class Caller:
                     call = named_call(f"log_prob{where},{self.at()}")
                 try:
                     results.append(function(theta) if call is None else call(function, theta))
-                except KeyboardInterrupt:
+                except (KeyboardInterrupt, ControlFlow):
                     raise
                 except BaseException as exc:
                     if forks.in_child():

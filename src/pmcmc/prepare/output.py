@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import glob
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import StoreError, UsageError
 from ..options import RunOptions
 from ..storage.file import check_output
 from ..storage.lock import Lock
+from ..storage.notes import write_notes
 from ..storage.place import OutputPlace, shown_path
 from ..storage.reader import RunReader, check_replaceable
 from ..text import count_text
@@ -99,9 +101,22 @@ class OutputClaim:
         if self.lock is not None:
             self.lock.check()
 
+    def tell(self, notes: Sequence[object]) -> None:
+        """Leave notes beside the output, for ``status``.
+
+        Parameters
+        ----------
+        notes : sequence
+            Of lines, or what becomes one; none: nothing is to be told any more.
+
+        """
+        if self.lock is not None:
+            write_notes(self.lock.output, self.lock.writer, [str(note) for note in notes])
+
     def release(self) -> None:
         """Give the output up."""
         if self.lock is not None:
+            self.tell([])
             with contextlib.suppress(OSError):
                 self.lock.release()
 

@@ -28,6 +28,7 @@ OF_ONE_START = (
     "dry_run",
     "progress",
     "max_time",
+    "stop_grace",
 )
 FIXED = ("seed", "nwalkers", "nensembles", "burnin", "rescue", "thin_by")
 

@@ -238,7 +238,7 @@ def _go_on(
         steps = rooms(int(reader.rows.max()), reader.header.steps, plan.steps)
     resume.check_target(plan.steps, reader)
     remarks = []
-    saved = reader.saved(0)
+    saved = next(filter(None, map(reader.saved, range(len(reader.steps)))))
     walker = int(np.argmax(saved.log_prob > -np.inf))
     theta, before = saved.coords[walker], float(saved.log_prob[walker])
     now = float(problem.evaluate(theta[None], where=control.where).log_prob[0])

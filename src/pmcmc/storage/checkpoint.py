@@ -111,7 +111,24 @@ def newest(slots: AnyArray) -> AnyArray | None:
     return max(whole, key=lambda s: int(s["sequence"]), default=None)
 
 
-def ensemble_state(record: AnyArray, ensemble: int) -> EnsembleState:
+def begun(record: AnyArray) -> AnyArray:
+    """Return which ensembles a record has a state of: those that had begun.
+
+    Parameters
+    ----------
+    record : ndarray ()
+        Of a ``record_dtype``.
+
+    Returns
+    -------
+    ndarray (ensemble,)
+        Of bool.
+
+    """
+    return np.asarray(record["ensembles"]["random"]["key"].any(axis=-1))
+
+
+def ensemble_state(record: AnyArray, ensemble: int) -> EnsembleState | None:
     """Return the state of one ensemble that a record holds.
 
     Parameters
@@ -123,10 +140,12 @@ def ensemble_state(record: AnyArray, ensemble: int) -> EnsembleState:
 
     Returns
     -------
-    EnsembleState
-        Of copies.
+    EnsembleState or None
+        Of copies; None where it had not begun.
 
     """
+    if not begun(record)[ensemble]:
+        return None
     one = record["ensembles"][ensemble]
     return EnsembleState(
         steps=int(one["steps"]),

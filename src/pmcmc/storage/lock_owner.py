@@ -141,7 +141,7 @@ def read_owner(path: Path) -> LockOwner | None:
 
     """
     try:
-        text = _read_start(path)
+        text = read_start(path)
     except OSError:
         return None
     with contextlib.suppress(ValueError, TypeError, AttributeError, RecursionError):
@@ -156,7 +156,7 @@ def read_owner(path: Path) -> LockOwner | None:
     return LockOwner(UNREADABLE, "?", 0, "", "", None, "", 0, "?")
 
 
-def _read_start(path: Path) -> str:
+def read_start(path: Path) -> str:
     """Return the start of a file; of what is no regular file nothing, without waiting for it."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:

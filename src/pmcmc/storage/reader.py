@@ -151,7 +151,7 @@ class RunReader:
         with self._open() as file, self._minding_damage():
             return rows_of(np.asarray(file.attrs["timings"]))
 
-    def saved(self, ensemble: int) -> EnsembleState:
+    def saved(self, ensemble: int) -> EnsembleState | None:
         """Return the state of one ensemble at the newest commit.
 
         Parameters
@@ -161,7 +161,8 @@ class RunReader:
 
         Returns
         -------
-        EnsembleState
+        EnsembleState or None
+            None where it had not begun.
 
         """
         return ensemble_state(self.record, ensemble)

@@ -28,7 +28,7 @@ import numpy as np
 from ..errors import StoreError
 from ..sampler.state import Block, ProductionStart
 from . import timings
-from .checkpoint import STATUSES, Checkpoint, group_name, shown
+from .checkpoint import STATUSES, Checkpoint, begun, group_name, shown
 from .file import GuardedFile, check_output, part_path, sync
 from .header import DATASETS, PHASES, Header
 from .layout import emcee_attributes_match, lay_out, read_status, write_emcee_attributes
@@ -97,7 +97,7 @@ class RunWriter:
         Parameters
         ----------
         blocks : sequence of Block
-            One of each ensemble, or none.
+            One of each ensemble that has begun, or none.
         status : {"running", "stopped", "finished", "short"}
             To be committed with them.
 
@@ -161,6 +161,22 @@ class RunWriter:
     def steps(self) -> AnyArray:
         """Committed steps of each ensemble, burn-in included."""
         return np.asarray(self._record.data["ensembles"]["steps"], dtype=int)
+
+    def lacks(self, block: Block) -> bool:
+        """Tell whether a block holds what is not committed yet.
+
+        Parameters
+        ----------
+        block : Block
+            Of an ensemble.
+
+        Returns
+        -------
+        bool
+
+        """
+        e = block.ensemble
+        return bool(block.steps > self.steps[e] or not begun(self._record.data)[e])
 
     @property
     def status(self) -> str:

@@ -558,3 +558,38 @@ def test_readers_that_hold_the_file_open_end_in_any_order(tmp_path):
         np.testing.assert_array_equal(still.values("chain", 0, slice(0, 5)), expected)
     second.__exit__(None, None, None)
     np.testing.assert_array_equal(reader.values("chain", 0, slice(0, 5)), expected)
+
+
+def test_a_writer_that_wakes_after_another_took_over_spoils_nothing(tmp_path, monkeypatch):
+    """It was stopped within a commit, wherever: the other's file stays as it is."""
+    path, blobs = tmp_path / "x.h5", "record"
+    wakes = 1
+    while True:
+        path.unlink(missing_ok=True)
+        first, draws = write(path, blobs, COMMITS[:3], finish=False)
+        flush, calls, taken_over = RunWriter._flush, 0, []
+
+        def stopped(
+            self, file, flush=flush, first=first, draws=draws, taken_over=taken_over, wakes=wakes
+        ):
+            nonlocal calls
+            calls += self is first
+            if self is first and calls == wakes:
+                second = RunWriter(path, first.header)
+                second.reopen(RunReader(path))
+                done = [int(n) for n in second.steps]
+                blocks = [draws.block(e, done[e], COMMITS[-1][e]) for e in range(2)]
+                second.commit(blocks, "finished")
+                taken_over.append(path.read_bytes())
+            flush(self, file)
+
+        monkeypatch.setattr(RunWriter, "_flush", stopped)
+        first.commit([draws.block(1, COMMITS[2][1], COMMITS[3][1])], "stopped")
+        monkeypatch.setattr(RunWriter, "_flush", flush)
+        if not taken_over:
+            break
+        assert path.read_bytes() == taken_over[0]
+        with pytest.raises(StoreError, match="no longer the file that this job wrote"):
+            first.commit([], "stopped")
+        wakes += 1
+    assert wakes > 2

@@ -129,7 +129,7 @@ class Coordinator:
         """
         reader = self._output.reader
         if reader is not None:
-            self.store.reopen(reader)
+            self.store.reopen(reader, self._output.remark is not None)
             if self._checks.due_at_once(self.store.steps):
                 self._check()
             reader = self.store.read()
@@ -159,11 +159,11 @@ class Coordinator:
         """
         reader = self._output.reader
         assert reader is not None
-        self.store.reopen(reader)
+        self.store.reopen(reader, self._output.remark is not None)
         status = self._final_status()
         if tuple(self.store.rows) != self.store.header.steps:
             self._cut(status)  # its stop rule is met
-        elif self.store.stale or self.store.status != status:
+        elif self.store.status != status:
             self.store.commit([], status)
         return status
 

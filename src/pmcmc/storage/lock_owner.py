@@ -116,8 +116,11 @@ class LockOwner:
                 return "that process is gone"
         # two clusters may share a file system, and count their jobs alike
         asked = self.job and self.job != job.job_id() and self.cluster == job.cluster()
-        if asked and job.alive(str(self.job)) is False:
+        queued = job.alive(str(self.job)) if asked else None
+        if queued is False:
             return "that job has left the queue"
+        if queued:
+            return None  # it may be suspended: then it gives no sign of life
         if silent > SILENCE:
             return f"it gave no sign of life for {silent / 60:.0f} minutes"
         return None

@@ -9,6 +9,10 @@ What makes a commit whole or absent:
   trust the newest whole one, and take no row that it does not count.
 - The attributes and counts that emcee's HDFBackend reads follow after that.
 
+A writer may be suspended within a commit, and wake after another took over. So who goes on with a
+file that was not brought to an end makes a new one of it, and the descriptor of the old one writes
+to nothing that counts; the attribute ``writer`` tells a writer that a file is its own.
+
 Files are opened without HDF5's file locking, so that a reader never makes a commit fail, and
 written through a ``GuardedFile``, because HDF5 does not survive a write that fails.
 """
@@ -18,6 +22,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,8 +68,6 @@ class RunWriter:
     ----------
     created : bool
         Whether the file is there.
-    stale : bool
-        Whether attributes of a reopened file lag behind its record: its writer was killed there.
 
     """
 
@@ -77,12 +80,12 @@ class RunWriter:
     ) -> None:
         self._place = OutputPlace(path) if isinstance(path, Path) else path
         self.header, self.overwrite = header, overwrite
-        self.created = self.stale = False
+        self.created = False
         self._allowed = allowed
+        self._token = np.bytes_(secrets.token_hex(8))
         self._memory: h5py.File | None = None
         self._disk: GuardedFile | None = None  # of the file that is open
         self._record = Checkpoint(header)
-        self._stale: set[int] = set()  # ensembles whose attributes lag behind the record
 
     @property
     def path(self) -> Path | None:
@@ -113,37 +116,41 @@ class RunWriter:
 
     # ---- a file that is there
 
-    def reopen(self, reader: RunReader) -> None:
+    def reopen(self, reader: RunReader, taken_over: bool = False) -> None:
         """Go on with a file where its newest record ends.
 
         It is written anew and put in place of the old one where another burn-in, other steps or
-        stop rules are asked for, a writer was killed while it changed the status, or its table of
-        times is an old one that cannot take in the work to come. Rows stay.
+        stop rules are asked for, its writer did not bring it to an end, or it is an old one that
+        lacks what is written from now on. Rows stay.
 
         Parameters
         ----------
         reader : RunReader
             Of this file.
+        taken_over : bool
+            Whether the lock was another writer's until now. Default: False.
 
         """
         self._record.data[...] = reader.record
         with _as_store_error(self.path), self._look() as file:
-            whole = read_status(file) is not None
-            old = file.attrs["timings"].dtype != timings.TIMING
+            old = file.attrs["timings"].dtype != timings.TIMING or "writer" not in file.attrs
+            left = self.status == "running" or not self._matches(file)
         if self.header.asked != reader.header.asked:
             self._record.mark("running")  # there is more to do now
             self._lay_out_anew(reader)
-        elif not whole or (old and self.status in ("running", "stopped")):
+        elif left or taken_over or (old and self.status == "stopped"):
             self._lay_out_anew(reader)
+        elif not old:
+            with _as_store_error(self.path, SAFE), self._open() as file:
+                file.attrs.modify("writer", self._token)
         self.created = True
-        with _as_store_error(self.path), self._look() as file:
-            ensembles = range(len(self.header.steps))
-            self._stale = {
-                e
-                for e in ensembles
-                if not emcee_attributes_match(file, self._record.emcee_attributes(e))
-            }
-            self.stale = bool(self._stale) or read_status(file) != shown(self.status)
+
+    def _matches(self, file: h5py.File) -> bool:
+        """Tell whether what others read beside the record is as the record has it."""
+        return read_status(file) == shown(self.status) and all(
+            emcee_attributes_match(file, self._record.emcee_attributes(e))
+            for e in range(len(self.header.steps))
+        )
 
     def commit(self, blocks: Sequence[Block], status: str = "running") -> None:
         """Write blocks and the state after them, as one step.
@@ -269,6 +276,7 @@ class RunWriter:
         if self.path is None:
             name = f"memory-{next(_NUMBERS)}"  # HDF5 opens no two files of one name
             yield (memory := h5py.File(name, "w", driver="core", backing_store=False))
+            memory.attrs["writer"] = self._token
             self._memory = memory
             return
         path = self.path.resolve()  # a link stays one
@@ -279,6 +287,7 @@ class RunWriter:
                 made.copy_mode(path)
                 with self._through(made, "w") as file:
                     yield file
+                    file.attrs["writer"] = self._token
                 self._allowed()
                 os.replace(part, path)
                 sync(path.parent)
@@ -297,6 +306,7 @@ class RunWriter:
         state = file.get("state")
         last = self._record.slot
         ours = isinstance(state, h5py.Dataset) and state.dtype == self._record.data.dtype
+        ours = ours and file.attrs.get("writer") == self._token
         if not (
             ours and state.shape == (2,) and state[last].tobytes() == self._record.data.tobytes()
         ):
@@ -338,13 +348,11 @@ class RunWriter:
             self._disk.sync()  # where a node dies the record must not be there before its rows
         for block in blocks:
             self._record.take(block)
-            self._stale.add(block.ensemble)
         self._record.seal(status)
         self._write_record(file)
         self._flush(file)
-        for e in self._stale:
-            write_emcee_attributes(file, self._record.emcee_attributes(e))
-        self._stale = set()
+        for block in blocks:
+            write_emcee_attributes(file, self._record.emcee_attributes(block.ensemble))
         if read_status(file) != shown(status):
             file.attrs.modify("status", shown(status))
 

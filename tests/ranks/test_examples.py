@@ -88,7 +88,7 @@ def test_readme_commands_run(launch, tmp_path):
     model = re.search(r"```python\n(# model.py\n.*?)```", text, re.S)
     (tmp_path / "model.py").write_text(model[1])
     np.savetxt(tmp_path / "data.txt", np.transpose(article()))
-    most = 16  # once: each is a process on these few cores
+    most = 8  # once: each is a process on these few cores
     for command in readme_commands():
         words = shlex.split(command)
         ranks = 0

@@ -118,12 +118,12 @@ def test_dear_evaluations_are_shared_by_all_ranks(launch, tmp_path, model, refer
 @pytest.mark.slow
 def test_stopped_and_killed_it_comes_to_the_same_end(launch, tmp_path, model, reference):
     args = [model(MODEL), *SIZES.split(), "--output", "x.h5", "--checkpoint", "0.05"]
-    path, kinds = tmp_path / "x.h5", [signal.SIGTERM, signal.SIGKILL, signal.SIGKILL]
-    for ranks, kind in zip((3, 2, 4), kinds, strict=True):
+    path, kinds = tmp_path / "x.h5", [signal.SIGTERM, signal.SIGKILL]
+    for ranks, kind in zip((3, 2), kinds, strict=True):
         more = ["--resume"] if path.exists() else []
         with Job(launch, ranks, *args, *more, cwd=tmp_path, env={"SLEEP": "0.0003"}) as job:
             before = sum(RunReader(path).steps) if path.exists() else 0
-            job.until(lambda b=before: path.exists() and sum(RunReader(path).steps) > b + 600)
+            job.until(lambda b=before: path.exists() and sum(RunReader(path).steps) > b + 200)
             job.signal(kind)
             job.end()
     result = pmcmc.load(path)

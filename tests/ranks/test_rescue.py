@@ -153,9 +153,8 @@ def test_burnin_of_given_length_rescues_where_it_is_asked_to(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("depth", [0, 3])
-def test_a_mode_that_has_mass_is_left_alone(depth):
-    result = pmcmc.run(made(depth), seed=3, nwalkers=16, nsteps=2000)
+def test_a_mode_that_has_mass_is_left_alone():
+    result = pmcmc.run(made(3), seed=3, nwalkers=16, nsteps=2000)
     assert not result.summary().redrawn
     assert result.get_chain()[..., 0].min() < 0 < result.get_chain()[..., 0].max()
     assert not result.verdict().enough

@@ -6,7 +6,7 @@ autocorrelation comes in. Ensembles are independent, so the mean over walkers of
 value for each ensemble, gives a z of its known expectation. Draws must also be plain emcee's.
 
 ``LIMIT``: of the 13 figures of a test one exceeds it by chance in 2e-5 of tests with new seeds
-(Student's t with 255 degrees of freedom). Seeds are fixed: a pass stays a pass. Every kind of
+(Student's t with 143 degrees of freedom). Seeds are fixed: a pass stays a pass. Every kind of
 break below was seen to be caught.
 """
 
@@ -21,7 +21,7 @@ from reference import plain_emcee, streams
 from wrong_moves import WrongFactor
 
 LIMIT = 5.0
-ENSEMBLES, W, STEPS, SEED = 256, 12, 16, 11
+ENSEMBLES, W, STEPS, SEED = 144, 12, 16, 11
 COV = np.array([[1.0, 0.6, 0.0], [0.6, 2.0, -0.4], [0.0, -0.4, 0.5]])
 MEAN = np.array([1.0, -2.0, 0.5])
 INVERSE = np.linalg.inv(COV)
@@ -60,7 +60,7 @@ def assert_exact(result):
 
 def assert_plain(result, moves):
     """Check some ensembles against plain emcee."""
-    for e in (0, 100, ENSEMBLES - 1):
+    for e in (0, 70, ENSEMBLES - 1):
         rng, state = streams(SEED, e)
         sampler = plain_emcee(
             space["log_prob"], space["initial"](W, rng), state, STEPS, burnin=0, moves=moves

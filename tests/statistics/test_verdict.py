@@ -62,7 +62,7 @@ def two_modes(share, depth, seed, ndim=2, ensembles=(0, 1, 2, 3)):
     ("depth", "ensembles"), [(0, (0, 1, 2, 3)), (5, (2,)), (100, (0, 1, 2, 3))]
 )
 def test_any_share_of_trapped_walkers_is_seen(depth, ensembles):
-    for share in (1, 2, 4, 8, 12, 16, 20, 24) if depth == 100 else (1, 16, 24):
+    for share in (1, 8, 16, 24) if depth == 100 else (1, 16):
         problem = two_modes(share, depth, share, ensembles=ensembles)
         options = {"nsteps": 8000, "nensembles": 4, "nwalkers": 32, "seed": share, "burnin": 10}
         result = pmcmc.run(problem, moves="stretch", until_ess=100, until_rhat=10.0, **options)

@@ -189,7 +189,7 @@ def test_a_campaign_of_altered_files():
     """The short version of `python tests/attack.py`, which says what it does."""
     script = Path(__file__).parents[1] / "attack.py"
     done = subprocess.run(
-        [sys.executable, str(script), "--files", "60", "--seed", "7000"],
+        [sys.executable, str(script), "--files", "30", "--seed", "7000"],
         env=clean_env() | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,

@@ -36,17 +36,24 @@ def fail(name: str, expected: str, value: Any) -> UsageError:
     return UsageError(f"{name}: expected {expected}, got {value!r}")
 
 
-def whole(least: int, most: int | None = None) -> Parse:
+MOST = 10**15  # steps: what is more cannot be meant
+
+
+def whole(least: int, most: int = MOST) -> Parse:
     """Return a reader of whole numbers in [least, most]; ``1e6`` is one."""
 
     def parse(name: str, value: Any) -> int:
-        span = f"from {least} to {most}" if most is not None else f"of at least {least}"
         number = _integer(value)
-        if number is None or number < least or (most is not None and number > most):
-            raise fail(name, f"a whole number {span}", value)
+        if number is None or not least <= number <= most:
+            raise fail(name, f"a whole number {_span(number, least, most)}", value)
         return number
 
     return parse
+
+
+def _span(number: int | None, least: int, most: int) -> str:
+    """Return what a number must be, as far as this one is not."""
+    return f"of at least {least}" if number is None or number < least else f"of at most {most}"
 
 
 def _integer(value: Any) -> int | None:
@@ -98,8 +105,8 @@ def or_auto(least: int) -> Parse:
         if isinstance(value, str) and value == "auto":
             return value
         number = _integer(value)
-        if number is None or number < least:
-            raise fail(name, f"a whole number of at least {least}, or auto", value)
+        if number is None or not least <= number <= MOST:
+            raise fail(name, f"a whole number {_span(number, least, MOST)}, or auto", value)
         return number
 
     return parse
@@ -156,7 +163,7 @@ def _moves(name: str, value: Any) -> Any:
 
 
 def _path(name: str, value: Any) -> str:
-    if not isinstance(value, str | Path) or not str(value):
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         raise fail(name, "a file name", value)
     return str(value)
 
@@ -198,11 +205,11 @@ class RunOptions:
         "--burnin auto)",
     )
     nwalkers: int | None = _option(
-        None, whole(2), "W", "walkers per ensemble (default: max(32, 4 ndim))"
+        None, whole(2, 10**8), "W", "walkers per ensemble (default: max(32, 4 ndim))"
     )
     nensembles: int | None = _option(
         None,
-        whole(1),
+        whole(1, 10**6),
         "K",
         "independent ensembles (default: 4, or what all ranks can work for; in split one per "
         "rank, with teams one per team, in pool 1)",
@@ -213,7 +220,7 @@ class RunOptions:
         "auto|split|pool",
         "many teams of ranks, or one; auto: as suits the cost of log_prob",
     )
-    teams: int | None = _option(None, whole(1), "T", "that many teams, instead of --mode")
+    teams: int | None = _option(None, whole(1, 10**6), "T", "that many teams, instead of --mode")
     schedule: str = _option(
         "auto",
         choice("auto", "static", "demand"),

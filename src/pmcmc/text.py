@@ -95,3 +95,11 @@ def announced(text: str, say: Callable[[str], None] = to_terminal) -> Iterator[N
         yield
     finally:
         timer.cancel()
+
+
+def bytes_text(size: float) -> str:
+    """Return a number of bytes in words, ``3.2 GB``."""
+    units = ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"]
+    while size >= 1000 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.3g} {units[0]}"

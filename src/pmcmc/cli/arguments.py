@@ -128,6 +128,9 @@ _CUT = (
         help="then take every M-th (default: 1)",
     ),
 )
+_OVERWRITE = _argument(
+    "--overwrite", action="store_true", help="replace files that pmcmc did not make"
+)
 _VERIFY = _argument(
     "--verify",
     action="store_true",
@@ -187,13 +190,13 @@ def _of_plot() -> Groups:
         type=lambda text: text.split(","),
         help="these only, as in m,b (default: all)",
     )
-    return {"": [_FILE, folder, names, *_CUT]}
+    return {"": [_FILE, folder, names, _OVERWRITE, *_CUT]}
 
 
 def _of_report() -> Groups:
     text = "(default: FILE's stem, here)"
     output = _argument("-o", "--output", metavar="FILE.html", type=Path, help=text)
-    return {"": [_FILE, output, *_CUT]}
+    return {"": [_FILE, output, _OVERWRITE, *_CUT]}
 
 
 def _of_export() -> Groups:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import ExitStatus, StoreError, UsageError
+import numpy as np
+
+from .. import streams
+from ..errors import ExitStatus, StoreError
+from ..results.files import write_file
 from ..results.result import Result, load
 from ..storage.lock import being_written
 from ..storage.lock_owner import LockOwner
@@ -17,7 +22,7 @@ from ..text import announced, count_text, ordinal_text, span_text
 
 def summary(path: Path, ensembles: bool, as_json: bool, discard: int, thin: int) -> int:
     """Print figures of the draws, and the verdict."""
-    result = load(path).cut(discard, thin)
+    result = _load(path).cut(discard, thin)
     with announced("working out the figures"):
         found = result.summary()
     verdict = result.assess(found)
@@ -39,37 +44,57 @@ def summary(path: Path, ensembles: bool, as_json: bool, discard: int, thin: int)
     return ExitStatus.DONE
 
 
-def plot(path: Path, folder: Path, names: Sequence[str] | None, discard: int, thin: int) -> int:
+def plot(
+    path: Path,
+    folder: Path,
+    names: Sequence[str] | None,
+    overwrite: bool,
+    discard: int,
+    thin: int,
+) -> int:
     """Write the plots as PNG files."""
+    _draw_without_a_window()
     from ..results.plots import figures
     from ..results.report import png
 
-    result = load(path).cut(discard, thin)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with announced("working out figures and plots"):
-            for name, figure in figures(result, names):
-                output = folder / f"{path.stem}-{name}.png"
-                output.write_bytes(png(figure))
-                print(output, flush=True)
-    except OSError as exc:
-        raise UsageError(f"{folder} cannot be written to: {exc.strerror or exc}") from None
+    result = _load(path, to_draw=True).cut(discard, thin)
+    with announced("working out figures and plots"):
+        for name, figure in figures(result, names):
+            output = folder / f"{path.stem}-{name}.png"
+            write_file(output, png(figure), overwrite)
+            print(output, flush=True)
     return ExitStatus.DONE
 
 
-def report(path: Path, output: Path | None, discard: int, thin: int) -> int:
+def report(path: Path, output: Path | None, overwrite: bool, discard: int, thin: int) -> int:
     """Write the report."""
+    _draw_without_a_window()
     from ..results.report import report as page
 
     output = output or Path(f"{path.stem}.html")
     with announced("working out figures and plots"):
-        text = page(load(path).cut(discard, thin))
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as exc:
-        raise UsageError(f"{output} cannot be written: {exc.strerror or exc}") from None
+        text = page(_load(path, to_draw=True).cut(discard, thin))
+    write_file(output, text.encode("utf-8", "backslashreplace"), overwrite)
     print(output)
     return ExitStatus.DONE
+
+
+def _draw_without_a_window() -> None:
+    """Let matplotlib draw into memory, whatever the environment asks for."""
+    os.environ["MPLBACKEND"] = "agg"
+
+
+def _load(path: Path, to_draw: bool = False) -> Result:
+    """Open a file whose draws are about to be read; say where some are no numbers."""
+    result = load(path)
+    with announced("reading the draws"):
+        wrong = result.not_finite()
+    if wrong and to_draw:
+        raise StoreError(f"no pictures: {wrong}")
+    if wrong:
+        np.seterr(invalid="ignore")  # it is said
+        streams.tell(f"note: {wrong}", error=True)
+    return result
 
 
 def export(
@@ -79,7 +104,7 @@ def export(
     from ..results.export import FORMATS
     from ..results.export import export as write
 
-    result = load(path).cut(discard, thin)
+    result = _load(path).cut(discard, thin)
     for file in write(result, form, output or Path(path.stem + FORMATS[form][0]), overwrite):
         print(file)
     return ExitStatus.DONE

@@ -63,6 +63,8 @@ def read_config(path: Path) -> dict[str, Any]:
             values = tomllib.load(file)
     except OSError as exc:
         raise UsageError(f"the config file {path} cannot be read: {exc.strerror}") from None
+    except RecursionError:
+        raise UsageError(f"the config file {path} is nested too deep") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise UsageError(f"the config file {path} is not TOML: {exc}") from None
     model = values.pop("model", None)

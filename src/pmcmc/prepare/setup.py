@@ -24,6 +24,7 @@ from . import resume
 from .output import OutputClaim
 from .plan import Plan, make_plan
 from .probe import Probe, compare, probe
+from .sizes import check_sizes, room_remark
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,8 @@ def agree(
                 resume.check_draws(reader)
             setup = _go_on(problem, found, control, hosts, seconds, reader)
         remarks.append(output.remark)
+        if output.place is not None and not setup.plan.open_ended:
+            remarks.append(room_remark(setup.header, output.place.path))
         return replace(setup, remarks=(*filter(None, remarks), *setup.remarks))
 
     setup: Setup = control.gather_and_decide(mine, decide)
@@ -213,6 +216,7 @@ def _begin(
         blobs_dtype=problem.returns.dtype if problem.returns.has_blobs else None,
         blobs_shape=problem.returns.shape,
     )
+    check_sizes(header)
     drawn, settled = options.seed is None, _needs_no_check(plan, options)
     return Setup(plan, header, options, hosts, seconds, drawn, settled=settled)
 
@@ -246,6 +250,7 @@ def _go_on(
         remarks.append(remark)
     settled = _settled(plan, options, reader)
     header = replace(reader.header, steps=steps, config=_config(options, moves))
+    check_sizes(header)
     finished = reader.status == "finished" and plan.steps == reader.header.steps
     if settled and not finished and _enough(StopRules.of(options), reader):
         finished, header = True, replace(header, steps=reader.header.steps)

@@ -21,6 +21,7 @@ from ..text import duration_text, span_text
 from .plots import figures
 from .result import Result
 
+MADE_BY = f"pmcmc {__version__}"  # stands in what is written here
 _RANKS = 64  # shown one by one
 _TIMES = (("work", "log_prob"), ("wait", "waiting"), ("write", "writing"))
 _STYLE = """
@@ -89,6 +90,7 @@ def report(result: Result) -> str:
     body = "\n".join(parts)
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="generator" content="{MADE_BY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{_text(result.problem)}: pmcmc</title>\n<style>{_STYLE}</style>\n</head>\n"
         f"<body>\n{body}\n</body>\n</html>\n"
@@ -98,7 +100,7 @@ def report(result: Result) -> str:
 def png(figure: Any) -> bytes:
     """Return a matplotlib figure as a PNG."""
     data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
+    figure.savefig(data, format="png", dpi=110, metadata={"Software": MADE_BY})
     return data.getvalue()
 
 

@@ -15,11 +15,16 @@ from ..diagnostics.summary import Summary, summarize
 from ..diagnostics.verdict import Verdict, assess
 from ..errors import StoreError, UsageError
 from ..storage.cut import CutReader
+from ..storage.place import shown_path
 from ..storage.reader import RunReader
+from ..text import some_text
 from .arviz import to_arviz
 
 if TYPE_CHECKING:
     from .._types import AnyArray
+
+
+_LOOKED_AT, _AT_ONCE = 2**27, 2**21  # values
 
 
 def load(path: str | Path) -> Result:
@@ -111,6 +116,37 @@ class Result:
 
         """
         return self if (discard, thin) == (0, 1) else Result(CutReader(self.reader, discard, thin))
+
+    def not_finite(self) -> str | None:
+        """Return which draws are no numbers, in words: a run keeps none, so the file was changed.
+
+        Of more than 1 GB only every so many-th row is looked at.
+
+        Returns
+        -------
+        str or None
+            None where all are numbers.
+
+        """
+        wrong = np.zeros(self.ndim + 1, dtype=int)
+        values = sum(self.steps) * self.nwalkers * (self.ndim + 1)
+        stride = max(1, -(-values // _LOOKED_AT))
+        rows = max(1, _AT_ONCE // (self.nwalkers * self.ndim))
+        with self.reader.open() as reader:
+            for e, n in enumerate(self.steps):
+                for start in range(0, n, rows * stride):
+                    at = slice(start, min(start + rows * stride, n), stride)
+                    chain, log_prob = (reader.values(k, e, at) for k in ("chain", "log_prob"))
+                    wrong[:-1] += (~np.isfinite(chain)).sum(axis=(0, 1))
+                    wrong[-1] += (np.isnan(log_prob) | (log_prob == np.inf)).sum()
+        if not wrong.any():
+            return None
+        names = [*self.names, "log_prob"]
+        told = some_text([f"{n} of {name}" for name, n in zip(names, wrong, strict=True) if n])
+        return (
+            f"draws in {shown_path(self.path)} are NaN or infinite ({told}), which no run writes: "
+            "the file was changed (see: status --verify)"
+        )
 
     @property
     def open_ended(self) -> bool:

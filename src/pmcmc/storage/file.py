@@ -18,6 +18,8 @@ from types import TracebackType
 from ..errors import UsageError
 from .place import shown_path
 
+_LONGEST_NAME = 255  # bytes; of most file systems
+
 
 class GuardedFile:
     """A file for ``h5py.File``, open to be read and written.
@@ -167,6 +169,19 @@ def check_output(path: Path, overwrite: bool = False) -> None:
 
     """
     shown = shown_path(path)
+    longest = _LONGEST_NAME - len(os.fsencode(part_path(Path("x")).name))
+    if len(os.fsencode(path.name)) > longest:
+        raise UsageError(
+            f"the name {shown} has {len(os.fsencode(path.name))} bytes: give one of at most "
+            f"{longest} with --output"
+        )
+    try:
+        path.resolve(strict=True)
+    except FileNotFoundError:
+        pass
+    except (OSError, RuntimeError) as exc:  # a loop of links is the latter, up to Python 3.12
+        why = getattr(exc, "strerror", None) or "its links run in a circle"
+        raise UsageError(f"the output {shown} cannot be written: {why}") from None
     if path.is_dir():
         raise UsageError(f"the output {shown} is a folder: give the name of a file in it")
     if path.exists() and not path.is_file():

@@ -40,6 +40,7 @@ from .layout import emcee_attributes_match, lay_out, read_status, write_emcee_at
 from .place import OutputPlace, shown_path
 from .reader import RunReader, check_replaceable, open_to_read, reason
 from .starts import write_starts
+from .unsaved import save_unsaved
 
 if TYPE_CHECKING:
     from .._types import AnyArray
@@ -82,7 +83,7 @@ class RunWriter:
         self.header, self.overwrite = header, overwrite
         self.created = False
         self._allowed = allowed
-        self._token = np.bytes_(secrets.token_hex(8))
+        self._token: Any = np.bytes_(secrets.token_hex(8))
         self._memory: h5py.File | None = None
         self._disk: GuardedFile | None = None  # of the file that is open
         self._record = Checkpoint(header)
@@ -134,15 +135,15 @@ class RunWriter:
         self._record.data[...] = reader.record
         with _as_store_error(self.path), self._look() as file:
             old = file.attrs["timings"].dtype != timings.TIMING or "writer" not in file.attrs
+            token = file.attrs.get("writer")
             left = self.status == "running" or not self._matches(file)
         if self.header.asked != reader.header.asked:
             self._record.mark("running")  # there is more to do now
             self._lay_out_anew(reader)
         elif left or taken_over or (old and self.status == "stopped"):
             self._lay_out_anew(reader)
-        elif not old:
-            with _as_store_error(self.path, SAFE), self._open() as file:
-                file.attrs.modify("writer", self._token)
+        else:
+            self._token = token  # nobody else writes to it any more
         self.created = True
 
     def _matches(self, file: h5py.File) -> bool:
@@ -161,8 +162,16 @@ class RunWriter:
             As for ``create``; here of some ensembles or none.
 
         """
-        with self._changing() as file:
-            self._write(file, blocks, status)
+        self._allowed()
+        try:
+            with self._changing() as file:
+                self._write(file, blocks, status)
+        except StoreError as exc:
+            kept = None if self.path is None else save_unsaved(self.path, blocks)
+            more = (
+                f"\n  The draws since then are in {shown_path(kept)} (numpy.load)" if kept else ""
+            )
+            raise StoreError(f"{exc}{more}") from None
 
     @property
     def steps(self) -> AnyArray:

@@ -38,6 +38,7 @@ trap 'told=yes' TERM
 # shellcheck disable=SC2086 # $launch is several words
 $launch python -m pmcmc "$@" --resume
 status=$?
+[ "$status" != 0 ] || { python -m pmcmc status --of-run "$@"; status=$?; } # what the file says counts
 
 job=${SLURM_ARRAY_JOB_ID}_$n # the first task's own number is that of the whole array
 if [ "$status" = 75 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 100 ] &&

@@ -15,5 +15,10 @@
 
 export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK # BLAS: no more threads than a rank has CPUs
 
-# exec: signals reach mpiexec itself, and no shell ends before the ranks have committed
-exec mpiexec -n "$SLURM_NTASKS" python -m pmcmc "$@" --resume
+# This shell outlives a TERM, so that the ranks can commit.
+trap : TERM
+mpiexec -n "$SLURM_NTASKS" python -m pmcmc "$@" --resume
+status=$?
+# a launcher's 0 counts only where the file says so too
+[ "$status" != 0 ] || { python -m pmcmc status --of-run "$@"; status=$?; }
+exit "$status"

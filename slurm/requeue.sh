@@ -34,6 +34,8 @@ trap 'told=yes' TERM
 # shellcheck disable=SC2086 # $launch is several words
 $launch python -m pmcmc "$@" --resume
 status=$?
+# a launcher's 0 counts only where the file says so too
+[ "$status" != 0 ] || { python -m pmcmc status --of-run "$@"; status=$?; }
 
 # TERM to this shell: scancel, or Slurm requeues the job by itself (nothing to be done); or the time
 # was up before the ranks had stopped.

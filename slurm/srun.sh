@@ -27,6 +27,11 @@ esac
 # by job and step, so let the number of the step grow.
 for ((i = 0; i < ${SLURM_RESTART_COUNT:-0} % 10; i++)); do srun -N 1 -n 1 true; done
 
-# exec: no shell ends before the ranks have committed. If one rank dies, all must.
-exec srun --mpi="${SLURM_MPI_TYPE:-$mpi}" --kill-on-bad-exit=1 \
+# This shell outlives a TERM, so that the ranks can commit. If one rank dies, all must.
+trap : TERM
+srun --mpi="${SLURM_MPI_TYPE:-$mpi}" --kill-on-bad-exit=1 \
     --cpus-per-task="$SLURM_CPUS_PER_TASK" python -m pmcmc "$@" --resume
+status=$?
+# a launcher's 0 counts only where the file says so too
+[ "$status" != 0 ] || { python -m pmcmc status --of-run "$@"; status=$?; }
+exit "$status"

@@ -157,3 +157,15 @@ def test_a_job_from_start_to_end(launch, tmp_path):
     assert told() == (0, "finished")
     path.write_bytes(b"garbage")
     assert told() == (1, "unusable")
+
+
+def test_the_file_of_a_run_with_these_words(launch, tmp_path, model):
+    name = model("parameters, initial = ['a'], [0.0]\ndef log_prob(t): return -float(t @ t)")
+    words = [name, "--nsteps", "40", "--burnin", "5", "--seed", "1"]
+    assert launch(0, "-m", "pmcmc", *words, cwd=tmp_path).returncode == 0
+    for more in ([], ["--resume"], ["--output", "model.h5"]):
+        told = launch(0, "-m", "pmcmc", "status", "--of-run", *words, *more, cwd=tmp_path)
+        assert (told.returncode, told.stdout[:19]) == (0, "model.h5: finished,"), told
+    none = launch(0, "-m", "pmcmc", "status", "--of-run", *words, "--output=x.h5", cwd=tmp_path)
+    assert none.returncode == 1
+    assert launch(0, "-m", "pmcmc", "status", cwd=tmp_path).returncode == 2

@@ -15,8 +15,8 @@ from reference import assert_same_files
 MODEL = """
 import ctypes, itertools, os, time
 from pathlib import Path
-import pmcmc.engine.coordinator, pmcmc.engine.rank_loop
-pmcmc.engine.rank_loop._LONG = 1.5  # seconds; 60 are too long for a test
+import pmcmc.engine.coordinator, pmcmc.engine.late
+pmcmc.engine.late._LONG = 1.5  # seconds; 60 are too long for a test
 pmcmc.engine.coordinator._LATE = 2.0
 import numpy as np
 parameters = ["a", "b"]

@@ -79,6 +79,7 @@ class Bash:
         stubs.mkdir()
         for name in ("srun", "mpiexec", "scontrol", "sbatch", "module"):
             self.stub(name, STUB)
+        self.stub("python3", '#!/bin/sh\necho "$*" > python3.argv; exit ${python3_status:-0}\n')
         self.stub("squeue", '#!/bin/sh\necho "$*" > squeue.argv; echo "${reason:-None}"\n')
         self.env = {"PATH": f"{stubs}:/usr/bin:/bin", "SLURM_JOB_ID": "7", "SLURM_NTASKS": "16"}
 
@@ -359,6 +360,14 @@ def test_a_wrong_option_of_the_run_is_refused_as_the_run_would():
 
 
 # ---- what comes after the run
+
+
+@pytest.mark.parametrize("status", [1, 4, 75])
+def test_a_launcher_s_0_counts_only_where_the_file_says_so_too(bash, status):
+    text = script("model.py", {"array": "0-3"})
+    assert bash(text, srun_status=0, python3_status=status, SLURM_ARRAY_TASK_ID=2) == status
+    asked = (bash.folder / "python3.argv").read_text().split()
+    assert asked == ["-m", "pmcmc", "status", "model-2.h5"]
 
 
 @pytest.mark.parametrize("settings", [{}, {"requeue": True}, {"chain": 3}])

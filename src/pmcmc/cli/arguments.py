@@ -112,6 +112,13 @@ def _whole(least: int) -> Callable[[str], int]:
 # ---- the table
 
 _FILE = _argument("path", metavar="FILE", type=Path)
+_FILE_OR_NONE = _argument("path", metavar="FILE", type=Path, nargs="?")
+_OF_RUN = _argument(
+    "--of-run",
+    metavar="...",
+    nargs=argparse.REMAINDER,
+    help="instead of FILE: the words of a `run`, whose file it is",
+)
 _CUT = (
     _argument(
         "--discard",
@@ -236,7 +243,7 @@ COMMANDS = {
     "status": Command(
         "what is in a file (exit status: 0 finished, 3 finished short of its stop rule, 4 a job "
         "is writing it, 75 to be resumed, 1 unusable)",
-        lambda: {"": [_FILE, _VERIFY, _JSON]},
+        lambda: {"": [_FILE_OR_NONE, _VERIFY, _JSON, _OF_RUN]},
     ),
     "slurm": Command(
         "print a Slurm batch script",

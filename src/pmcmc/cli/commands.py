@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import streams
-from ..errors import ExitStatus, StoreError
+from ..errors import ExitStatus, StoreError, UsageError
 from ..results.files import write_file
 from ..results.result import Result, load
 from ..storage.lock import being_written
@@ -18,6 +18,7 @@ from ..storage.lock_owner import LockOwner
 from ..storage.notes import read_notes
 from ..storage.verify import verify as compare_checksums
 from ..text import announced, count_text, ordinal_text, span_text
+from . import settings
 
 
 def summary(path: Path, ensembles: bool, as_json: bool, discard: int, thin: int) -> int:
@@ -110,8 +111,11 @@ def export(
     return ExitStatus.DONE
 
 
-def status(path: Path, verify: bool, as_json: bool) -> int:
+def status(path: Path | None, verify: bool, as_json: bool, of_run: list[str] | None) -> int:
     """Print what is in a file; return the exit status that goes with it."""
+    path = path if of_run is None else settings.output_of(of_run)
+    if path is None:
+        raise UsageError("status: expected FILE, or --of-run and the words of a run")
     try:
         result = load(path)
     except StoreError as exc:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UsageError
 from ..model import load as model
 from ..options import OPTIONS, check, fail
+from .arguments import parse
 
 if TYPE_CHECKING:
     from ..mpi.control import ControlChannel
@@ -105,9 +106,7 @@ def agree(args: dict[str, Any], control: ControlChannel) -> tuple[str, dict[str,
                 raise UsageError(_difference(found, first, where))
         name, options = first
         if "output" not in options:
-            options["output"] = model.stem(name) + ".h5"
-            if model.is_builtin(name) and not options.get("overwrite"):
-                options["output"] = _free_name(name, bool(options.get("resume")))
+            options["output"] = _output(name, options)
         return name, options
 
     try:
@@ -125,6 +124,26 @@ def _difference(found: Any, first: Any, where: str) -> str:
         f"the settings differ{where}: {found[1]}, and on rank 0 {first[1]}. Do all read the same "
         "config file?"
     )
+
+
+def output_of(words: list[str]) -> Path:
+    """Return the file of a run that was started with these words; of a built-in example the last.
+
+    Raises
+    ------
+    UsageError
+        If they are not those of a run.
+
+    """
+    _, arguments = parse(["run", *words])
+    name, options = read({**arguments, "resume": True, "overwrite": None})
+    return Path(options.get("output") or _output(name, options))
+
+
+def _output(name: str, options: dict[str, Any]) -> str:
+    if model.is_builtin(name) and not options.get("overwrite"):
+        return _free_name(name, bool(options.get("resume")))
+    return model.stem(name) + ".h5"
 
 
 def _free_name(name: str, resume: bool) -> str:

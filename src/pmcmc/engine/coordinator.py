@@ -18,12 +18,12 @@ from ..sampler.state import Block
 from ..storage.writer import RunWriter
 from .convergence import Action, ConvergenceChecks, Decision, figures
 from .deadline import Deadline
+from .late import LateRanks
 from .messages import (
     Blocks,
     Commit,
     Finished,
     Full,
-    GiveUp,
     Limit,
     LongCall,
     Out,
@@ -40,8 +40,6 @@ _FIRST_FIGURES = 20.0  # seconds; and they come again when they have cost 1% of 
 _SPARE = 100
 _LATE = 20.0  # seconds that a gather may take; then the blocks come as messages
 _TO_ARRIVE = 1.0  # seconds for them
-_TO_SAY = 2.0  # seconds after a stop until it is said what is waited for
-_SILENT = 5.0  # seconds after the grace: a team root that has said nothing by then is left
 
 
 class _Postponed(ControlFlow):
@@ -88,7 +86,6 @@ class Coordinator:
         deadline: Deadline,
         leave: Callable[[], None],
     ) -> None:
-        self._leave = leave
         self._setup, self._control, self._state = setup, control, state
         self._reporter, self._output, self._deadline = reporter, output, deadline
         self._roots = [team.root for team in setup.plan.teams]
@@ -108,11 +105,9 @@ class Coordinator:
         self._next_figures = self._called + _FIRST_FIGURES
         self._arrived: list[Block] = []  # as messages
         self._asked: float | None = None  # when they were asked for
-        self._out: set[int] = set()  # ranks that have done their part
-        self._grace: float | None = None  # as all ranks were told
-        self._ended = 0.0
-        self._waits_said = False
-        self.long_calls: dict[int, LongCall] = {}
+        self.late = LateRanks(
+            setup.plan.size, control, state, reporter, deadline, output.tell, leave
+        )
         self.shortfall = ""
         self.listen: Callable[[], None] = lambda: None
         self.store = RunWriter(
@@ -183,14 +178,8 @@ class Coordinator:
         match message:
             case Blocks(blocks):
                 self._arrived += blocks
-            case LongCall():
-                self.long_calls[source] = message
-                self._tell_of_calls()
-            case Returned():
-                if self.long_calls.pop(source, None):
-                    self._tell_of_calls()
-            case Out():
-                self._out.add(source)
+            case LongCall() | Returned() | Out():
+                self.late.handle(source, message)
             case Progress():
                 self._progress[source] = message
                 self._reporter.progress(source, message)
@@ -200,14 +189,16 @@ class Coordinator:
     def decide_next(self) -> None:
         """Call for a commit if one is due; stop if the time is up."""
         if self._state.over:
-            self._leave_if_late()
+            self.late.leave_if_late()
             return
         if not self._state.stopping:
             why = self._deadline.passed(2 * self._slowest + 2 * self._setup.seconds)
             if why is not None:
                 self._state.stop(why)
         if self._state.stopping:
-            self._mind_grace()
+            done = self._done()
+            if self.late.mind_stop(done, len(done) == len(self._roots)) and self._asked is None:
+                self._ask_for_blocks()
         since = time.monotonic() - self._called
         if self._asked is not None:
             self._commit_arrived()
@@ -228,15 +219,12 @@ class Coordinator:
             self._call()
 
     def kept(self) -> list[str]:
-        """Return the ranks that log_prob keeps, and where it is at work as far as they tell."""
-        done = {root for root, progress in self._progress.items() if progress.done}
-        silent = set(range(self._setup.plan.size)) - self._out - done - set(self.long_calls)
-        told = [f"{c.where.removeprefix(' on ')},{c.parameters}" for c in self.long_calls.values()]
-        return told + [f"rank {rank}, which is silent" for rank in sorted(silent)]
+        """Return the ranks that log_prob keeps, in words."""
+        return self.late.kept(self._done())
 
-    def all_out(self) -> bool:
-        """Tell whether all ranks have done their part."""
-        return len(self._out) == self._setup.plan.size
+    def _done(self) -> set[int]:
+        """Return the roots of teams that take no more steps."""
+        return {root for root, progress in self._progress.items() if progress.done}
 
     def _all(self, what: Callable[[Progress], bool]) -> bool:
         return len(self._progress) == len(self._roots) and all(map(what, self._progress.values()))
@@ -309,14 +297,7 @@ class Coordinator:
         """Return the blocks that the file lacks."""
         return [b for b in blocks if not self.store.created or self.store.lacks(b)]
 
-    # ---- where log_prob keeps ranks
-
-    def _tell_of_calls(self) -> None:
-        """Say which ranks are in a call of log_prob that lasts, here and beside the file."""
-        self._reporter.long_calls = list(self.long_calls.values())
-        if not self._state.stopping:
-            self._output.tell(self._reporter.long_calls)
-            self._reporter.tell_of_calls()
+    # ---- where a gather does not end
 
     def _ask_for_blocks(self) -> None:
         """Ask for what the file lacks as messages: the gather waits for some rank."""
@@ -328,7 +309,7 @@ class Coordinator:
         assert self._asked is not None
         if time.monotonic() - self._asked < _TO_ARRIVE:
             return
-        last = self._state.overdue > _SILENT
+        last = self.late.time_is_up
         arrived, self._arrived, self._asked = self._arrived, [], None
         self._called = time.monotonic()
         while blocks := self._lacking(arrived):  # those of one ensemble came in order
@@ -340,37 +321,13 @@ class Coordinator:
                 self.store.commit([], "stopped")
             self._end("stopped")
 
-    def _mind_grace(self) -> None:
-        """Tell all how long log_prob is waited for; go on without those that keep silent."""
-        if self._grace is None:
-            left = self._deadline.left()
-            if left is not None:
-                self._state.grace = min(self._state.grace, max(0.0, left - 2 * _SILENT))
-        if self._grace != self._state.grace:
-            self._grace = self._state.grace
-            self._control.broadcast_from_root(GiveUp(self._grace))
-        if not self._waits_said and self._state.since_stop > _TO_SAY and not self._done():
-            self._waits_said = True
-            self._reporter.tell_of_stop(self._state.stop_reason, self._grace, self.kept())
-        if self._state.overdue > _SILENT and self._asked is None and not self._done():
-            self._ask_for_blocks()
-
-    def _done(self) -> bool:
-        return self._all(lambda p: p.done)
-
-    def _leave_if_late(self) -> None:
-        """End the job where all is on the disk, and log_prob still keeps some ranks."""
-        late = self._state.overdue > _SILENT and time.monotonic() - self._ended > _SILENT / 2
-        if late and not self.all_out():
-            self._leave()
-
     def _end_of(self, ensemble: int) -> int:
         header = self.store.header
         return header.burnin + self._setup.plan.steps[ensemble] * header.thin_by
 
     def _end(self, status: str) -> None:
         reason = self._state.stop_reason if status == "stopped" else ""
-        self._state.outcome, self._ended = Finished(status, reason), time.monotonic()
+        self._state.outcome = Finished(status, reason)
         self._control.broadcast_from_root(self._state.outcome)
 
     # ---- checks

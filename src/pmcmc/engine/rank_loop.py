@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from typing import Any
 
 from mpi4py.MPI import UNDEFINED
@@ -24,6 +23,7 @@ from ..sampler.moves import Moves
 from ..sampler.state import Block
 from ..signals import SignalWatch
 from .coordinator import Coordinator
+from .late import OwnCall
 from .messages import (
     Blocks,
     Commit,
@@ -46,7 +46,6 @@ from .team import TeamEvaluator
 
 _MB = 2**20
 _PROGRESS_SECONDS = 0.5
-_LONG, _TIMES = 60.0, 20.0  # a call lasts after 60 s, or 20 times the usual if that is more
 _WITHOUT_ROOT = 15.0  # seconds after the grace for rank 0 to end the run
 _TO_RETURN = 3.0  # seconds for log_prob to return once it was interrupted
 
@@ -136,8 +135,7 @@ class RankLoop:
         self._share = block * len(self.numbers) // plan.nensembles
         self._last_progress = 0.0
         self._in_flight: list[Block] = []  # of the last gather: it may not be through
-        self._to_tell: deque[Any] = deque()  # of calls that last; sent by who looks for messages
-        self._long: float | None = None  # the call that rank 0 was told of: how long it has taken
+        self._own_call = OwnCall(control.where, problem.at)
 
     def work(self) -> Finished:
         """Do this rank's part, to the end; return how the run ended."""
@@ -172,13 +170,12 @@ class RankLoop:
         while (found := self.control.receive()) is not None:
             self._handle(*found)
         if not self.standby.in_call:
-            self._came_back()
+            self._own_call.returned()
         if self.watch.caught:
             self.state.stop(self.watch.caught)
         if self.coordinator is None and self.state.overdue > _WITHOUT_ROOT + self.control.rank:
             self._leave_without_root()
-        while self._to_tell:
-            self.control.send(self._to_tell.popleft())
+        self._own_call.tell(self.control)
 
     def _handle(self, source: int, message: object) -> None:
         match message:
@@ -215,11 +212,7 @@ class RankLoop:
     def _stand_in(self, seconds: float) -> None:
         """Do what is due within a call of log_prob that has taken so long."""
         assert self.evaluator is not None
-        usual = max(_LONG, _TIMES * self.evaluator.usual)
-        if self._long is None and (seconds > usual or self.state.stopping):
-            self._long = seconds
-            at = self.problem.at()
-            self._to_tell.append(LongCall(self.control.where, at, time.time() - seconds))
+        self._own_call.look(seconds, self.evaluator.usual, self.state.stopping)
         if self.state.overdue > _TO_RETURN:
             self._left = True  # what it is at is not wanted any more
         elif self.state.overdue > 0:
@@ -230,11 +223,6 @@ class RankLoop:
             self._listen()
         else:
             self._attend()
-
-    def _came_back(self) -> None:
-        if self._long is not None:
-            self._long = None
-            self._to_tell.append(Returned())
 
     def _leave_without_root(self) -> None:
         """End all ranks: the run stops, and rank 0 does not come to end it."""
@@ -295,7 +283,7 @@ class RankLoop:
         self.control.send(Out())
         coordinator = self.coordinator
         wait_for(
-            lambda: self.state.over and (coordinator is None or coordinator.all_out()),
+            lambda: self.state.over and (coordinator is None or coordinator.late.all_out),
             self._attend,
         )
 
@@ -321,8 +309,8 @@ class RankLoop:
         gather = self.gather
         assert gather is not None
         begun = all(e.started for e in self.ensembles)
-        held_up = self._long is not None
-        if self._wanted and not gather.busy and (begun or self._left or held_up):
+        joins = begun or self._left or self._own_call.lasts
+        if self._wanted and not gather.busy and joins:
             self._wanted = self._full = False
             self._in_flight = self._take_blocks()
             gather.join(self._in_flight or None)

@@ -64,6 +64,7 @@ def script(model: str, settings: Mapping[str, Any], run: Mapping[str, Any] | Non
     options = {"output": models.stem(model) + ".h5", **_run_options(run or {}, s)}
     if s["job_name"] is None:
         s["job_name"] = os.path.basename(models.stem(model)) or "pmcmc"
+    s["file"] = _file(s, options["output"])
     parts = [_head(s), _environment(s), _launch(model, s, options), _wait(s)]
     return "\n".join(parts)
 
@@ -144,8 +145,7 @@ def _launch(model: str, s: Mapping[str, Any], options: Mapping[str, Any]) -> str
         elif value is False:
             words += [f"--no-{name}"] if OPTIONS[name].default is None else []
         elif s["array"] and name == "output":
-            root, ending = os.path.splitext(value)
-            words += [f"{flag}={shlex.quote(root + '-')}$SLURM_ARRAY_TASK_ID{shlex.quote(ending)}"]
+            words += [f"{flag}={s['file']}"]
         elif s["array"] and name == "seed":
             words += [f"{flag} $(({value} + SLURM_ARRAY_TASK_ID))"]
         elif value.startswith("-"):
@@ -188,6 +188,22 @@ def _launcher(s: Mapping[str, Any]) -> str:
     return f"srun{kind}{cores} --kill-on-bad-exit=1"
 
 
+def _file(s: Mapping[str, Any], output: str) -> str:
+    """Return the output as the shell is to read it."""
+    root, ending = os.path.splitext(output)
+    if not s["array"]:
+        return shlex.quote(output)
+    return f"{shlex.quote(root + '-')}$SLURM_ARRAY_TASK_ID{shlex.quote(ending)}"
+
+
+def _look(s: Mapping[str, Any]) -> str:
+    """Return the lines that ask the file whether the run is finished."""
+    return (
+        "# a launcher's 0 counts only where the file says so too\n"
+        f"[ $status -ne 0 ] || {{ python3 -m pmcmc status {s['file']}; status=$?; }}"
+    )
+
+
 _WAIT = """\
 # USR1 makes the ranks save their draws and end with status 75; TERM would kill srun at once.
 # TERM comes with scancel, and when the time is up.
@@ -226,4 +242,4 @@ def _wait(s: Mapping[str, Any]) -> str:
         ]
     else:
         lines = []
-    return "\n".join([_WAIT.rstrip(), *lines, "exit $status", ""])
+    return "\n".join([_WAIT.rstrip(), _look(s), *lines, "exit $status", ""])

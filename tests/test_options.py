@@ -182,7 +182,7 @@ def test_least_values(name, least):
 
 def test_seeds_reach_2_to_the_63_minus_1_exactly():
     assert check({"seed": str(2**63 - 1)}) == {"seed": 2**63 - 1}
-    with pytest.raises(UsageError, match=f"of at most {2**63 - 1}, got"):
+    with pytest.raises(UsageError, match=f"from 0 to {2**63 - 1}, got"):
         check({"seed": 2**63})
 
 

@@ -53,6 +53,8 @@ def whole(least: int, most: int = MOST) -> Parse:
 
 def _span(number: int | None, least: int, most: int) -> str:
     """Return what a number must be, as far as this one is not."""
+    if most != MOST:
+        return f"from {least} to {most}"
     return f"of at least {least}" if number is None or number < least else f"of at most {most}"
 
 

@@ -54,7 +54,7 @@ class OwnCall:
         """
         if not self.lasts and (stopping or seconds > max(_LONG, _TIMES * usual)):
             self.lasts = True
-            self._to_tell.append(LongCall(self._where, self._at(), time.time() - seconds))
+            self._to_tell.append(LongCall(self._where, self._at().strip(), time.time() - seconds))
 
     def returned(self) -> None:
         """Take in that this rank is in no call."""
@@ -148,7 +148,7 @@ class LateRanks:
 
         """
         silent = set(range(self._size)) - self._out - done - set(self._calls)
-        told = [f"{c.where.removeprefix(' on ')},{c.parameters}" for c in self._calls.values()]
+        told = [f"{c.where.removeprefix(' on ')}, {c.parameters}" for c in self._calls.values()]
         return told + [f"rank {rank}, which is silent" for rank in sorted(silent)]
 
     def mind_stop(self, done: set[int], all_done: bool) -> bool:

@@ -121,7 +121,7 @@ class LongCall:
     def __str__(self) -> str:
         """Return it in words."""
         began = time.strftime("%H:%M:%S", time.localtime(self.since))
-        return f"log_prob has been at work{self.where} since {began},{self.parameters}"
+        return f"log_prob has been at work{self.where} since {began}, {self.parameters}"
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def noted(name, stage_of):
         note(b"e" if stage == b"l" else b"s", done)
     setattr(pmcmc.storage.writer.RunWriter, name, method)
 
-def reopening(self, reader):
+def reopening(self, reader, *more):
     return b"o" if self.header.steps == reader.header.steps else b"g"
 
 if int(os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK", 0))) == 0:

@@ -235,10 +235,8 @@ class RankLoop:
 
     def _fail(self, failure: BaseException) -> None:
         """End all ranks: something failed while log_prob keeps this one."""
-        if isinstance(failure, MustLeave):
-            abort(failure.args[0].error)
-        if isinstance(failure, PeerFailed):
-            abort(failure.args[0])
+        if isinstance(failure, MustLeave | PeerFailed):
+            return  # elsewhere: that rank, or rank 0, waits for this one in vain, and aborts
         abort(self.control.describe(failure))
 
     # ---- team roots

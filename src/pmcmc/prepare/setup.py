@@ -10,7 +10,7 @@ import numpy as np
 
 from ..diagnostics.statistics import ChainStatistics
 from ..diagnostics.stopping import CHECKS, StopRules, room, rooms
-from ..errors import ModelError, UsageError
+from ..errors import ModelError, StoreError, UsageError
 from ..model.problem import Problem
 from ..mpi.broadcast import pack_by_dill, unpack_by_dill
 from ..mpi.control import ControlChannel
@@ -19,6 +19,7 @@ from ..sampler.moves import Moves, check_moves, describe_moves, fewest_walkers, 
 from ..sampler.rng import draw_seed
 from ..signals import SignalWatch
 from ..storage.header import Header
+from ..storage.place import shown_path
 from ..storage.reader import RunReader
 from . import resume
 from .output import OutputClaim
@@ -242,7 +243,9 @@ def _go_on(
         steps = rooms(int(reader.rows.max()), reader.header.steps, plan.steps)
     resume.check_target(plan.steps, reader)
     remarks = []
-    saved = next(filter(None, map(reader.saved, range(len(reader.steps)))))
+    saved = next(filter(None, map(reader.saved, range(len(reader.steps)))), None)
+    if saved is None:
+        raise StoreError(f"{shown_path(reader.path)} holds no state of any ensemble to go on from")
     walker = int(np.argmax(saved.log_prob > -np.inf))
     theta, before = saved.coords[walker], float(saved.log_prob[walker])
     now = float(problem.evaluate(theta[None], where=control.where).log_prob[0])

@@ -28,6 +28,8 @@ run=$!
 trap 'told=1; kill -USR1 $run 2>/dev/null' USR1
 trap 'told=1; cancelled=1; kill -USR1 $run 2>/dev/null' TERM
 while told=; wait $run; status=$?; [ "$told" ]; do :; done  # a signal cuts a wait short
+# a launcher's 0 counts only where the file says so too
+[ $status -ne 0 ] || { python3 -m pmcmc status out/draws-$SLURM_ARRAY_TASK_ID.h5; status=$?; }
 # the time may be up before the ranks have stopped
 late() { [ "$(squeue -h -j "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID" -o %r)" = TimeLimit ]; }
 link=${1:-1}  # which job of the chain this is

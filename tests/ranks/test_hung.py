@@ -32,6 +32,7 @@ HANG = {
     "sleep": lambda: time.sleep(1e6),
     "python": loop,
     "c": in_c,
+    "comes back": lambda: [ctypes.PyDLL(None).sleep(1) for _ in range(6)],
     "holding the lock": lambda: sum(itertools.repeat(0)),
 }
 def log_prob(theta):
@@ -134,6 +135,23 @@ def test_commits_go_on_though_a_gather_does_not_end(launch, tmp_path, kind):
     (tmp_path / ".x.h5.lock").unlink()
     (tmp_path / ".x.h5.notes").unlink(missing_ok=True)
     goes_on_as_if_never_stopped(launch, tmp_path, "split")
+
+
+@pytest.mark.slow
+def test_a_rank_that_comes_back_goes_on_where_the_messages_ended(launch, tmp_path):
+    """What it and the others sent meanwhile is written once, and in order."""
+    with job(launch, 3, tmp_path, "split", "comes back", 1, "--nsteps", "900") as running:
+        running.signal(0)
+        code, said, _ = running.end()
+    assert code == 0, said
+    args = ["model.py", *SIZES.split(), "--nsteps", "900", "--output", "y.h5"]
+    assert launch(0, "-m", "pmcmc", *args, cwd=tmp_path).returncode == 0
+    assert pmcmc_status(launch, tmp_path) == 0
+    assert_same_files(tmp_path / "x.h5", tmp_path / "y.h5")
+
+
+def pmcmc_status(launch, tmp_path):
+    return launch(0, "-m", "pmcmc", "status", "x.h5", "--verify", cwd=tmp_path).returncode
 
 
 @pytest.mark.slow

@@ -105,6 +105,8 @@ class Coordinator:
         self._next_figures = self._called + _FIRST_FIGURES
         self._arrived: list[Block] = []  # as messages
         self._asked: float | None = None  # when they were asked for
+        self._replies = 0  # that are still to come
+        self._held: list[list[Block] | None] | None = None  # a gather that came before them
         self.late = LateRanks(
             setup.plan.size, control, state, reporter, deadline, output.tell, leave
         )
@@ -178,6 +180,7 @@ class Coordinator:
         match message:
             case Blocks(blocks):
                 self._arrived += blocks
+                self._replies -= 1
             case LongCall() | Returned() | Out():
                 self.late.handle(source, message)
             case Progress():
@@ -200,6 +203,10 @@ class Coordinator:
             if self.late.mind_stop(done, len(done) == len(self._roots)) and self._asked is None:
                 self._ask_for_blocks()
         since = time.monotonic() - self._called
+        if self._held is not None and not self._replies:
+            gathered, self._held, self._asked = self._held, None, None
+            self.commit(gathered)
+            return
         if self._asked is not None:
             self._commit_arrived()
             return
@@ -262,8 +269,12 @@ class Coordinator:
             If it is not to be made: another is there by now.
 
         """
+        if self._replies:  # a message may hold rows that come before these
+            self._held = gathered
+            return
         self._calling = False
-        blocks = self._lacking([block for part in gathered for block in part or ()])
+        arrived, self._arrived = self._arrived, []
+        blocks = self._lacking([*arrived, *(b for part in gathered for b in part or ())])
         if not blocks and not self.store.created:
             return  # no ensemble has begun
         # rows after a check that is not decided were held back: without them it is not complete
@@ -288,10 +299,15 @@ class Coordinator:
             self._show_figures()
 
     def _write(self, blocks: list[Block], status: str) -> None:
-        if self.store.created:
-            self.store.commit(blocks, status)
-        else:
-            self.store.create(blocks, status)
+        """Commit blocks, those of one ensemble one after the other."""
+        while True:
+            first = {b.ensemble: b for b in reversed(blocks)}
+            rest = [b for b in blocks if first[b.ensemble] is not b]
+            commit = self.store.commit if self.store.created else self.store.create
+            commit(list(first.values()), "running" if rest else status)
+            if not rest:
+                return
+            blocks = self._lacking(rest)
 
     def _lacking(self, blocks: list[Block]) -> list[Block]:
         """Return the blocks that the file lacks."""
@@ -302,6 +318,7 @@ class Coordinator:
     def _ask_for_blocks(self) -> None:
         """Ask for what the file lacks as messages: the gather waits for some rank."""
         self._asked = time.monotonic()
+        self._replies += len(self._roots)
         self._tell_roots(SendBlocks())
 
     def _commit_arrived(self) -> None:
@@ -312,10 +329,8 @@ class Coordinator:
         last = self.late.time_is_up
         arrived, self._arrived, self._asked = self._arrived, [], None
         self._called = time.monotonic()
-        while blocks := self._lacking(arrived):  # those of one ensemble came in order
-            first = {b.ensemble: b for b in reversed(blocks)}
-            self._write(list(first.values()), "running")
-            arrived = [b for b in blocks if first[b.ensemble] is not b]
+        if blocks := self._lacking(arrived):
+            self._write(blocks, "running")
         if last:
             if self.store.created:
                 self.store.commit([], "stopped")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from pathlib import Path
 
 from ..errors import UsageError
+from ..storage.file import replace_whole
 from ..storage.place import shown_path
 
 _START = 2000  # bytes in which a page or a picture says by what it was made
@@ -38,16 +38,9 @@ def write_file(path: Path, data: bytes, overwrite: bool = False) -> None:
             f"{shown_path(path)} was not made by pmcmc, and nothing was changed: give another "
             "name with --output, or --overwrite to replace it"
         )
-    part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            with os.fdopen(os.open(part, flags, 0o666), "wb") as file:
-                file.write(data)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        replace_whole(path, data)
     except OSError as exc:
         raise UsageError(f"{shown_path(path)} cannot be written: {exc.strerror or exc}") from None
 

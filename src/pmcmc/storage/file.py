@@ -208,6 +208,32 @@ def part_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
 
 
+def replace_whole(path: Path, data: bytes) -> None:
+    """Put a new file in the place of another; the old one stays until the new one is whole.
+
+    Parameters
+    ----------
+    path : Path
+        Where; a link there is replaced.
+    data : bytes
+        Its content.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+
+    """
+    part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.part")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(part, flags, 0o666), "wb") as file:
+            file.write(data)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def sync(path: Path) -> None:
     """Bring a file or folder to the disk."""
     handle = os.open(path, os.O_RDONLY)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..text import printable
+from .file import replace_whole
 from .lock_owner import LockOwner, read_start
 
 
@@ -37,16 +36,12 @@ def write_notes(path: Path, writer: LockOwner, notes: Sequence[str]) -> None:
 
     """
     target = notes_path(path)
-    part = target.with_name(f"{target.name}.{secrets.token_hex(8)}.part")
     with contextlib.suppress(OSError):
         if not notes:
             target.unlink(missing_ok=True)
             return
         text = json.dumps({"token": writer.token, "notes": list(notes)})
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        with os.fdopen(os.open(part, flags, 0o666), "w") as file:
-            file.write(text)
-        os.replace(part, target)
+        replace_whole(target, text.encode())
 
 
 def read_notes(path: Path, writer: LockOwner) -> list[str]:

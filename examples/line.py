@@ -9,7 +9,8 @@ It is also built in: `python -m pmcmc line`.
 """
 
 import numpy as np
-from scipy import optimize, stats
+
+from pmcmc import stats  # as scipy's, which takes a second to load
 
 m_true, b_true, f_true = -0.9594, 4.294, 0.534
 
@@ -23,7 +24,7 @@ y += np.abs(f_true * y) * random.randn(N)
 y += yerr * random.randn(N)
 
 parameters = {
-    "m": stats.uniform(-5.0, 5.5),  # scipy: uniform(lower, width), here -5 to 0.5
+    "m": stats.uniform(-5.0, 5.5),  # uniform(lower, width), here -5 to 0.5
     "b": stats.uniform(0.0, 10.0),
     "log_f": stats.uniform(-10.0, 11.0),
 }
@@ -39,6 +40,8 @@ def log_likelihood(theta):
 
 def initial(nwalkers, rng):
     """A small ball of walkers round the maximum of the likelihood."""
+    from scipy import optimize  # slow to load, and needed here alone
+
     guess = [m_true, b_true, np.log(f_true)]
     best = optimize.minimize(lambda theta: -log_likelihood(theta), guess).x
     return best + 1e-4 * rng.standard_normal((nwalkers, 3))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         StoreError,
         UsageError,
     )
+    from .model import stats
     from .model.problem import Problem
     from .pool.mpipool import MPIPool
     from .prepare.plan import Plan, make_plan
@@ -51,6 +52,7 @@ __all__ = [
     "load",
     "make_plan",
     "run",
+    "stats",
 ]
 
 _HOMES = {
@@ -62,6 +64,7 @@ _HOMES = {
     "load": "results.result",
     "run": "engine.run",
     "Summary": "diagnostics.summary",
+    "stats": "model.stats",
 }
 
 
@@ -69,7 +72,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'pmcmc' has no attribute {name!r}")
     home = importlib.import_module(f".{_HOMES.get(name, 'errors')}", __name__)
-    value = getattr(home, name)
+    value = home if name == "stats" else getattr(home, name)
     globals()[name] = value
     return value
 

@@ -21,6 +21,7 @@ import numpy as np
 from .._version import __version__
 from ..errors import StoreError
 from ..mpi import startup as comm
+from ..sampler import light_emcee
 from ..sampler.state import Block, EnsembleState, Rows
 from ..storage.file import sync
 from ..storage.header import Header
@@ -47,7 +48,8 @@ _BLAS = (
 def own_facts() -> RankFacts:
     """Return what this rank knows of itself."""
     versions = {"pmcmc": __version__, "Python": platform.python_version()}
-    for name in ("emcee", "mpi4py", "numpy", "h5py"):
+    versions["emcee"] = light_emcee.emcee.__version__
+    for name in ("mpi4py", "numpy", "h5py"):
         versions[name] = importlib.import_module(name).__version__
     versions["HDF5"] = importlib.import_module("h5py").version.hdf5_version
     level = None

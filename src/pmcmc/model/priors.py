@@ -1,4 +1,4 @@
-"""Frozen scipy.stats distributions as priors, with closed forms for the common ones.
+"""Frozen distributions, of scipy.stats or of ours, as priors, with closed forms for common ones.
 
 A scipy ``logpdf`` call costs about 45 us, ten times a simple likelihood: nearly all of it
 checks arguments. The forms below are scipy's own formulas with the constants worked out once.
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..errors import ModelError
+from .stats import Frozen
 
 if TYPE_CHECKING:
     from .._types import FloatArray
@@ -93,15 +95,66 @@ def _t(m: Any, df: float) -> Callable[[Any], Any]:
     return lambda y: c - (df + 1) / 2 * m.log1p(y * y / df)
 
 
+class _Reading(NamedTuple):
+    """What a distribution is."""
+
+    name: str  # of its family, as scipy.stats has it
+    shapes: tuple[float, ...]
+    loc: float
+    scale: float
+    bounds: tuple[float, float]  # of the standard form
+    standard: bool  # the family of this name that scipy.stats has
+    own: bool  # code of the model's, not scipy's
+
+
+def _read(name: str, frozen: Any) -> _Reading:
+    """Take a prior apart. Raises ModelError if it is none; not if its parameters are invalid."""
+    many = ModelError(
+        f"the prior of {name} has array parameters: give one distribution per parameter"
+    )
+    if isinstance(frozen, Frozen):
+        try:
+            shapes = tuple(float(s) for s in frozen.shapes)
+            loc, scale = float(frozen.loc), float(frozen.scale)
+        except (TypeError, ValueError):
+            raise many from None
+        return _Reading(frozen.name, shapes, loc, scale, frozen.standard_support(), True, False)
+    from scipy import stats  # slow to load: a model that has such a prior has done so
+
+    ours = isinstance(frozen, FunctionType) and frozen.__module__ == Frozen.__module__
+    if ours or isinstance(frozen, stats.rv_continuous):
+        called = frozen.__name__ if ours else frozen.name
+        raise ModelError(
+            f"the prior of {name} is the family {called}, not a distribution: call it "
+            "with its parameters, as in stats.norm(0, 1)"
+        )
+    family = getattr(frozen, "dist", None)
+    if not isinstance(family, stats.rv_continuous):
+        raise ModelError(
+            f"the prior of {name} is {frozen!r}: expected a frozen continuous scipy.stats "
+            "distribution, as in stats.uniform(-5, 10)"
+        )
+    parsed, loc, scale = family._parse_args(*frozen.args, **frozen.kwds)
+    try:
+        shapes = tuple(float(s) for s in parsed)
+        loc, scale = float(loc), float(scale)
+        lo, hi = (float(v) for v in family.support(*shapes))
+    except (TypeError, ValueError):
+        raise many from None
+    standard = type(getattr(stats, family.name, None)) is type(family)
+    own = type(family).__module__.partition(".")[0] != "scipy"
+    return _Reading(family.name, shapes, loc, scale, (lo, hi), standard, own)
+
+
 class Prior:
-    """One parameter's prior: a frozen, continuous, univariate scipy.stats distribution.
+    """One parameter's prior: a frozen, continuous, univariate distribution.
 
     Parameters
     ----------
     name : str
         The parameter's name, for messages.
-    frozen : scipy.stats frozen distribution
-        For example ``stats.norm(0, 2)``.
+    frozen : frozen distribution
+        Of scipy.stats or ``pmcmc.stats``, for example ``stats.norm(0, 2)``.
 
     Attributes
     ----------
@@ -122,42 +175,22 @@ class Prior:
     """
 
     def __init__(self, name: str, frozen: Any) -> None:
-        from scipy import stats  # slow to load: a model that has priors has done so
-
-        self.name = name
-        self.frozen = frozen
-        family = getattr(frozen, "dist", None)
-        if isinstance(frozen, stats.rv_continuous):
-            raise ModelError(
-                f"the prior of {name} is the family {frozen.name}, not a distribution: call it "
-                "with its parameters, as in stats.norm(0, 1)"
-            )
-        if not isinstance(family, stats.rv_continuous):
-            raise ModelError(
-                f"the prior of {name} is {frozen!r}: expected a frozen continuous scipy.stats "
-                "distribution, as in stats.uniform(-5, 10)"
-            )
-        shapes, loc, scale = family._parse_args(*frozen.args, **frozen.kwds)
-        try:
-            self.shapes = tuple(float(s) for s in shapes)
-            self.loc, self.scale = float(loc), float(scale)
-            lo, hi = (float(v) for v in frozen.support())
-        except (TypeError, ValueError):
-            raise ModelError(
-                f"the prior of {name} has array parameters: give one distribution per parameter"
-            ) from None
+        self.name, self.frozen = name, frozen
+        read = _read(name, frozen)
+        self.shapes, self.loc, self.scale = read.shapes, read.loc, read.scale
+        self._family, self._bounds = read.name, read.bounds
         finite = math.isfinite(self.loc) and math.isfinite(self.scale)
         if not (self.scale > 0 and finite and np.isfinite(frozen.median())):
             raise ModelError(
                 f"the prior of {name}, {self.describe()}, is not a distribution: "
                 "check its parameters (in scipy.stats, uniform is uniform(lower, width))"
             )
-        self.support = lo, hi
-        self.own = type(family).__module__.partition(".")[0] != "scipy"  # code of the model's
-        known = getattr(stats, family.name, None)
-        form = _FORMS.get("loguniform" if family.name == "reciprocal" else family.name)
-        self.closed = form is not None and type(known) is type(family)
-        if family.name == "t" and math.isinf(self.shapes[0]):
+        lo, hi = frozen.support()
+        self.support = float(lo), float(hi)
+        self.own = read.own
+        form = _FORMS.get("loguniform" if read.name == "reciprocal" else read.name)
+        self.closed = form is not None and read.standard
+        if read.name == "t" and math.isinf(self.shapes[0]):
             self.closed = False  # the normal limit, which scipy treats apart
         self._vector = self._make(form(self.shapes, np)) if form and self.closed else None
         self.logpdf: Callable[[float], float]
@@ -173,16 +206,12 @@ class Prior:
     def describe(self) -> str:
         """Return the distribution as it would be written, such as ``stats.norm(0.0, 2.0)``."""
         values = [*self.shapes, self.loc, self.scale]
-        return f"stats.{self.frozen.dist.name}({', '.join(f'{v:g}' for v in values)})"
-
-    def _standard_bounds(self) -> tuple[float, float]:
-        lo, hi = self.frozen.dist.support(*self.shapes)
-        return float(lo), float(hi)
+        return f"stats.{self._family}({', '.join(f'{v:g}' for v in values)})"
 
     def _scalar(self, form: Callable[[float], float]) -> Callable[[float], float]:
         loc, scale, log_scale = self.loc, self.scale, math.log(self.scale)
-        lo, hi = self._standard_bounds()
-        slow = self.frozen.logpdf
+        lo, hi = self._bounds
+        frozen = self.frozen
 
         def logpdf(x: float) -> float:
             y = (x - loc) / scale
@@ -191,12 +220,12 @@ class Prior:
             try:
                 return form(y) - log_scale
             except (ValueError, ZeroDivisionError, OverflowError):  # the very edge: log(0)
-                return float(slow(x))
+                return float(frozen.logpdf(x))
 
         return logpdf
 
     def _make(self, form: Callable[[FloatArray], Any]) -> Callable[[FloatArray], FloatArray]:
-        lo, hi = self._standard_bounds()
+        lo, hi = self._bounds
         log_scale = math.log(self.scale)
 
         def logpdf(x: FloatArray) -> FloatArray:

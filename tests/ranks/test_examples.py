@@ -108,6 +108,8 @@ def test_readme_python_works(launch, tmp_path):
     load, script = re.findall(r"```python\n(.*?)```", text, re.S)[2:4]
     head = "import numpy as np\nx = y = np.arange(3.0)\np0 = [0.0, 0.0]\n"
     head += "def log_prob(t, x, y): return -0.5 * np.sum((y - t[0] * x - t[1]) ** 2)\n"
+    assert "nsteps=5000" in script  # shorter here
+    script = script.replace("nsteps=5000", "nsteps=300, burnin=50")
     (tmp_path / "script.py").write_text("import pmcmc\n" + head + script)
     assert launch(2, "script.py", cwd=tmp_path).returncode == 0
     shutil.copy(tmp_path / "line.h5", tmp_path / "model.h5")

@@ -155,7 +155,7 @@ def test_a_killed_rank_ends_the_job(launch, model, tmp_path):
 ALIKE = """
 import numpy as np
 from mpi4py import MPI
-from scipy import stats
+from pmcmc import stats
 rank = MPI.COMM_WORLD.rank
 parameters, initial = ["a", "b"], [[0.25, 0.5], [0.75, 1.0], [1.25, 1.5], [1.75, 2.0]]
 def log_prob(theta): return -0.5 * float(theta @ theta)

@@ -544,8 +544,8 @@ def test_a_file_of_another_program_is_left_alone(kind, run, tmp_path):
 def test_a_second_job_is_refused_and_the_first_goes_on(run, tmp_path):
     path = tmp_path / "x.h5"
     process = run.start(path, sleep="0.0002")
-    for more in (["--resume"], ["--overwrite"], []):
-        done = run(path, *more, ranks=2)
+    for more, ranks in ((["--resume"], 2), (["--overwrite"], 0), ([], 0)):
+        done = run(path, *more, ranks=ranks)
         assert_one_message(done, "x.h5 is being written by process", "--break-lock", status=2)
     done = end(process)
     assert (done.returncode, done.stderr) == (0, "")

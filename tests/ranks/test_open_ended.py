@@ -51,11 +51,22 @@ def plain(result):
     return samplers
 
 
+ROOMS: list[tuple[int, int]] = []  # steps of burn-in and production that the file is made for
+
+
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """Return a bare run on one rank."""
+    """Return a bare run on one rank, and note in ROOMS how its file grows."""
+    resize = coordinator.RunWriter.resize
+
+    def noted(self, header, status="running", starts=()):
+        ROOMS.append((header.burnin, header.steps[0]))
+        resize(self, header, status, starts)
+
     path = tmp_path_factory.mktemp("reference") / "x.h5"
-    return pmcmc.run(problem(), seed=3, nwalkers=16, output=path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(coordinator.RunWriter, "resize", noted)
+        return pmcmc.run(problem(), seed=3, nwalkers=16, output=path)
 
 
 def test_a_bare_run_ends_with_enough_and_is_plain_emcee(reference):
@@ -78,10 +89,8 @@ def test_a_bare_run_ends_with_enough_and_is_plain_emcee(reference):
 @pytest.mark.parametrize(
     ("ranks", "more", "teams"),
     [
-        (1, "", "1 (split): 1 team of 1 rank, 4 ensembles"),
-        pytest.param(
-            3, "", "3 (split): 3 teams of 1 rank, 1 to 2 ensembles each", marks=pytest.mark.slow
-        ),
+        pytest.param(1, "", "1 (split): 1 team of 1 rank, 4 ensembles", marks=pytest.mark.slow),
+        (3, "", "3 (split): 3 teams of 1 rank, 1 to 2 ensembles each"),
         pytest.param(6, "", "6 (split): 4 teams of 1 rank; 2 idle", marks=pytest.mark.slow),
         pytest.param(
             2, "--mode pool --nensembles 4", "1 team of 2 ranks, 4", marks=pytest.mark.slow
@@ -180,17 +189,8 @@ def test_a_stop_rule_alone_has_the_same_most(tmp_path):
     assert min(row.ess for row in further.summary().rows) >= 4000
 
 
-def test_the_file_grows_as_the_run_does(monkeypatch):
-    rooms = []
-    resize = coordinator.RunWriter.resize
-
-    def noted(self, header, status="running", starts=()):
-        rooms.append((header.burnin, header.steps[0]))
-        resize(self, header, status, starts)
-
-    monkeypatch.setattr(coordinator.RunWriter, "resize", noted)
-    result = pmcmc.run(problem(), seed=3, nwalkers=16)
-    production = [steps for _, steps in rooms]
-    assert production == [*sorted(production[:-1]), result.steps[0]]
-    assert max(production) <= 2.1 * result.steps[0]
-    assert len(rooms) <= 6
+def test_the_file_grows_as_the_run_does(reference):
+    production = [steps for _, steps in ROOMS]
+    assert production == [*sorted(production[:-1]), reference.steps[0]]
+    assert max(production) <= 2.1 * reference.steps[0]
+    assert 2 <= len(ROOMS) <= 6

@@ -40,7 +40,7 @@ initial = np.random.default_rng(3).normal(size=(10, 2))
 """
 VECTORIZED = """
 import numpy as np
-from scipy import stats
+from pmcmc import stats
 parameters = {"a": stats.norm(0, 2), "b": stats.uniform(-1, 3), "c": stats.loguniform(0.1, 10)}
 vectorized = True
 def log_likelihood(theta):
@@ -114,7 +114,7 @@ def sample(launcher, ranks, tmp_path, model, kind, shape, name):
 LAYOUTS = [(ranks, shape) for ranks in (1, 2, 3, 5) for shape in ("split", "pool", "teams")]
 LAYOUTS += [(2, "demand"), (3, "static"), (3, "demand"), (5, "demand teams"), (9, "demand")]
 LAYOUTS += [(9, "static"), (9, "split")]
-QUICK = [(1, "split"), (2, "pool"), (3, "teams"), (3, "demand"), (9, "demand")]
+QUICK = [(1, "split"), (2, "pool"), (3, "teams"), (5, "demand teams")]
 
 
 @pytest.mark.parametrize(
@@ -149,8 +149,8 @@ def test_other_kinds_of_problem(launch, tmp_path, model, kind):
         assert_same_as_plain(one, plain(kind))
     else:
         assert_close_to_plain(one, plain(kind))
-    for ranks, shape in ((3, "pool"), (3, "teams")):
-        other = sample(launch, ranks, tmp_path, model, kind, shape, f"{ranks}{shape}.h5")
+    for shape in ("pool", "teams") if kind == "floats" else ("teams",):
+        other = sample(launch, 3, tmp_path, model, kind, shape, f"{shape}.h5")
         assert_same_files(one, other)
 
 

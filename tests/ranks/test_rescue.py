@@ -15,7 +15,7 @@ from reference import assert_same_files, default_moves
 
 MODEL = """
 import math
-from scipy import stats
+from pmcmc import stats
 parameters = {"x": stats.uniform(-20, 40), "y": stats.uniform(-20, 40)}
 initial = "prior"
 blobs_dtype = [("r", float), ("n", int)]
@@ -100,8 +100,8 @@ def test_plain_emcee_makes_the_draws_from_the_start_in_the_file(reference):
 @pytest.mark.parametrize(
     ("ranks", "more"),
     [
-        (3, ""),
-        pytest.param(2, "--teams 1 --nensembles 4 --schedule demand", marks=pytest.mark.slow),
+        (2, ""),
+        pytest.param(3, "--teams 1 --nensembles 4 --schedule demand", marks=pytest.mark.slow),
     ],
 )
 def test_every_layout_redraws_the_same(launch, tmp_path, model, reference, ranks, more):

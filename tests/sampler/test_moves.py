@@ -97,7 +97,7 @@ def test_the_fewest_walkers_are_what_emcee_works_with(name, ndim):
     assert sampler.backend.accepted.sum() > 0
 
 
-def second_moments(move, ensembles=24, nwalkers=20, steps=160):
+def second_moments(move, ensembles, nwalkers=20, steps=160):
     """Return E[x^2] of each of many ensembles of a 5-D unit normal, begun at draws from it."""
     found = []
     for seed in range(ensembles):
@@ -116,9 +116,9 @@ def test_snooker_move_leaves_a_normal_as_it_is_and_emcee_s_does_not():
     # off by more than 4 of them in 1 of 16000 tries (t with 23 degrees: 1 of 1800); the seeds are
     # fixed, so a pass stays a pass. Once emcee's own is right, `desnooker` needs no correction.
     for move, right in ((SnookerMove(), True), (emcee.moves.DESnookerMove(), False)):
-        moments = second_moments(move)
+        moments = second_moments(move, 24 if right else 12)
         error = moments.std(ddof=1) / np.sqrt(len(moments))
-        assert error < 0.03
+        assert error < (0.03 if right else 0.05)
         assert (abs(moments.mean() - 1) < 4 * error) == right, (moments.mean(), error)
         assert right or abs(moments.mean() - 0.7) < 0.12
 

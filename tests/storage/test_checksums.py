@@ -83,9 +83,9 @@ def test_a_resume_refuses_changed_draws(path):
     assert sum(result.steps) == 60
 
 
-@pytest.mark.parametrize("steps", ["auto", 200])
+@pytest.mark.parametrize("steps", [pytest.param("auto", marks=pytest.mark.slow), 200])
 def test_growth_rescue_and_resumes_keep_them(path, steps):
-    pmcmc.run(problem(), nsteps=steps, output=path, checkpoint=0.01, **GIVEN)
+    pmcmc.run(problem(), nsteps=steps, output=path, checkpoint=0.1, **GIVEN)
     assert verify(RunReader(path)) == []
     more = sum(pmcmc.load(path).steps) + 50
     pmcmc.run(problem(), nsteps=more, output=path, resume=True)

@@ -47,7 +47,7 @@ def _loguniform_ppf(p: Any, q: Any) -> Any:
 def _loguniform_variance(p: Any) -> float:
     a, b = p
     width = math.log(b) - math.log(a)
-    return (b * b - a * a) / (2 * width) - ((b - a) / width) ** 2
+    return float((b * b - a * a) / (2 * width) - ((b - a) / width) ** 2)
 
 
 # scipy's own formulas, so that draws have the same bits

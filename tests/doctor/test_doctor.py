@@ -541,12 +541,12 @@ def test_different_versions_are_wrong(launch, name, tmp_path):
     ids=["late", "no echo", "hung file system"],
 )
 def test_a_rank_that_does_not_answer_is_a_finding(start, trouble, asked, tmp_path):
-    status, made = troubled(start, 3, tmp_path, trouble, patience=15)
+    status, made = troubled(start, 3, tmp_path, trouble, patience=8)
     assert status == 1
     assert made["exit_status"] == 1
     (finding,) = [f for f in bad(made) if f["level"] == "wrong"]
     assert finding["check"] == "ranks"
-    assert "1 rank did not answer within 15 s" in finding["text"]
+    assert "1 rank did not answer within 8 s" in finding["text"]
     assert asked in finding["text"]
     assert list((tmp_path / "out").iterdir()) == []
 

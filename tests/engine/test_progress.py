@@ -33,7 +33,7 @@ def soon(monkeypatch):
 
 @pytest.mark.slow
 def test_figures_of_the_draws_so_far(problem, capsys):
-    result = pmcmc.run(problem, nsteps=500, progress=True, **RUN)
+    result = pmcmc.run(problem, nsteps=300, progress=True, **RUN)
     lines = capsys.readouterr().out.splitlines()
     said = re.findall(r"ESS (\d+), R-hat (\d\.\d{3}), tau ([\d.]+)$", "\n".join(lines), re.M)
     assert said
@@ -47,11 +47,11 @@ def test_figures_of_the_draws_so_far(problem, capsys):
 
 @pytest.mark.slow
 def test_what_is_lacking_and_the_time_to_it(problem, capsys):
-    result = pmcmc.run(problem, nsteps=20_000, until_ess=150, progress=True, **RUN)
+    result = pmcmc.run(problem, nsteps=20_000, until_ess=100, progress=True, **RUN)
     lines = capsys.readouterr().out.splitlines()
     assert result.status == "finished"
     assert any(re.search(r"about [\d.]+ m?s to the target; acc", line) for line in lines)
-    assert any(re.search(r"of 50 tau for [ab]|ESS \d+ of 150", line) for line in lines)
+    assert any(re.search(r"of 50 tau for [ab]|ESS \d+ of 100", line) for line in lines)
 
 
 @pytest.mark.slow

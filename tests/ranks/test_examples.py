@@ -88,13 +88,13 @@ def test_readme_commands_run(launch, tmp_path):
     model = re.search(r"```python\n(# model.py\n.*?)```", text, re.S)
     (tmp_path / "model.py").write_text(model[1])
     np.savetxt(tmp_path / "data.txt", np.transpose(article()))
-    most = 8  # once: each is a process on these few cores
+    most = 4  # once: each is a process on these few cores
     for command in readme_commands():
         words = shlex.split(command)
         ranks = 0
         if words[0] == "mpiexec":
             ranks, words = min(int(words[2]), most), words[3:]
-            most = 4
+            most = 2
         assert words[0] == "python"
         done = launch(ranks, *words[1:], cwd=tmp_path)
         assert done.returncode == 0, done

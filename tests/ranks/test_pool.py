@@ -100,22 +100,21 @@ with MPIPool() as pool:
     passed(script(ranks, text), f"fine {ranks}")
 
 
-def test_types_of_results_are_kept(script):
+@pytest.mark.parametrize("schedule", ["static", "demand"])
+def test_types_of_results_are_kept(script, schedule):
     text = """
 from pmcmc import MPIPool
 import numpy as np
 results = [1.5, np.float64(2.5), 3, None, "x", np.arange(3.0), (1.0, 2.0), np.array(1.0), True]
 def nth(i): return results[i]
-for schedule in ("static", "demand", "auto"):
-    with MPIPool(schedule=schedule) as pool:
-        out = pool.map(nth, list(range(9)))
-        for a, b in zip(out, results):
-            assert type(a) is type(b) and np.array_equal(a, b), (a, b)
-        floats = pool.map(float, ["1", "2", "3", "4"])
-        assert floats == [1.0, 2.0, 3.0, 4.0] and all(type(f) is float for f in floats)
-        print("fine")
+with MPIPool(schedule="%s") as pool:
+    out = pool.map(nth, list(range(9)))
+    for a, b in zip(out, results):
+        assert type(a) is type(b) and np.array_equal(a, b), (a, b)
+    floats = pool.map(float, ["1", "2", "3", "4"])
+    assert floats == [1.0, 2.0, 3.0, 4.0] and all(type(f) is float for f in floats)
 """
-    passed(script(3, text), *["fine"] * 3)
+    passed(script(3, text % schedule))
 
 
 @pytest.mark.parametrize("dill", [False, True])
@@ -196,7 +195,8 @@ with MPIPool(use_dill=True) as pool:
     passed(script(2, text, timeout=120), "fine")
 
 
-def test_classes_of_tasks_and_results_keep_the_main_thread(script):
+@pytest.mark.parametrize("more", ["", "schedule='static'", "root_works=False", "use_dill=True"])
+def test_classes_of_tasks_and_results_keep_the_main_thread(script, more):
     """What pickle calls of them does not run beside a task."""
     text = """
 import threading, time
@@ -221,17 +221,16 @@ def double(thing):
 seen = []
 def see(thing):
     with alone(): seen.append(thing.value)
-for more in (dict(schedule="demand"), dict(schedule="static"), dict(root_works=False),
-             dict(use_dill=True)):
-    with MPIPool(**more) as pool:
-        for _ in range(2):
-            out = pool.map(double, [Thing(k) for k in range(40)], callback=see)
-            assert [t.value for t in out] == [2 * k for k in range(40)], more
-            assert sorted(seen) == [2 * k for k in range(40)], more
-            seen.clear()
-        print("fine")
+with MPIPool(MORE) as pool:
+    for _ in range(2):
+        out = pool.map(double, [Thing(k) for k in range(40)], callback=see)
+        assert [t.value for t in out] == [2 * k for k in range(40)]
+        assert sorted(seen) == [2 * k for k in range(40)]
+        seen.clear()
+    print("fine")
 """
-    passed(script(3, text), *["fine"] * 4)
+    more = more or "schedule='demand'"
+    passed(script(3, text.replace("MORE", more)), "fine")
 
 
 def test_tasks_larger_than_what_is_pickled_ahead(script):
@@ -337,8 +336,9 @@ print("fine")
     assert done.stdout == "fine\n"
 
 
+@pytest.mark.parametrize("schedule", ["static", "demand"])
 @pytest.mark.parametrize("where", ["worker", "root"])
-def test_a_failing_task_raises_on_rank_0_and_the_pool_goes_on(script, where):
+def test_a_failing_task_raises_on_rank_0_and_the_pool_goes_on(script, schedule, where):
     text = """
 import numpy as np, time
 from mpi4py import MPI
@@ -359,22 +359,22 @@ def leaves(x):
     time.sleep(0.002)
     if mine: sys.exit(0)
     return x
-for schedule in ("static", "demand"):
-    with MPIPool(schedule=schedule) as pool:
-        for function, kinds in ((fails, ValueError), (odd, (RankError, Odd)),
-                                (leaves, (RankError, SystemExit))):
-            try:
-                pool.map(function, range(40))
-                raise AssertionError("nothing raised")
-            except kinds as exc:
-                if "WHERE" == "worker":
-                    text = "".join([str(exc), *getattr(exc, "__notes__", []), str(exc.__cause__)])
-                    assert "on rank " in text and "task " in text and "host " in text, text
-                    assert f"in {function.__name__}" in text, text
-            assert pool.map(abs, [-1, 2, -3]) == [1, 2, 3]
-        print("fine")
+with MPIPool(schedule="SCHEDULE") as pool:
+    for function, kinds in ((fails, ValueError), (odd, (RankError, Odd)),
+                            (leaves, (RankError, SystemExit))):
+        try:
+            pool.map(function, range(40))
+            raise AssertionError("nothing raised")
+        except kinds as exc:
+            if "WHERE" == "worker":
+                text = "".join([str(exc), *getattr(exc, "__notes__", []), str(exc.__cause__)])
+                assert "on rank " in text and "task " in text and "host " in text, text
+                assert f"in {function.__name__}" in text, text
+        assert pool.map(abs, [-1, 2, -3]) == [1, 2, 3]
+    print("fine")
 """
-    passed(script(3, text.replace("WHERE", where)), "fine", "fine")
+    done = script(3, text.replace("WHERE", where).replace("SCHEDULE", schedule))
+    passed(done, "fine")
 
 
 def ends_badly(done, began, *words, status=1):
@@ -464,6 +464,39 @@ try: pool.map(abs, [1])
 except RankError as exc: print(exc)
 """
     passed(script(2, text), "the pool is closed: map was called after close()")
+
+
+def test_a_pool_after_a_pool_is_refused(script):
+    text = """
+from pmcmc import MPIPool, RankError
+with MPIPool() as pool:
+    print(pool.map(abs, [-1, 2]), flush=True)
+    try: MPIPool()
+    except RankError as exc: print(exc)
+try: MPIPool(schedule="static")
+except RankError as exc: print(exc)
+import pmcmc
+problem = pmcmc.Problem(lambda t: -float(t @ t), ["a"], initial=[0.0])
+try: pmcmc.run(problem, nsteps=20, burnin=5)
+except RankError as exc: print(exc)
+"""
+    done = script(2, text)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    first, *said = done.stdout.splitlines()
+    assert first == "[1, 2]"
+    assert [line.partition(" belong to an MPIPool")[0] for line in said] == [
+        "ranks of this pool", "ranks of this pool", "ranks of this run",
+    ]  # fmt: skip
+
+
+def test_pools_one_after_another_on_one_rank(script):
+    text = """
+from pmcmc import MPIPool
+for schedule in ("static", "demand"):
+    with MPIPool(schedule=schedule) as pool:
+        print(pool.map(abs, [-1, 2]))
+"""
+    passed(script(1, text), "[1, 2]", "[1, 2]")
 
 
 def test_bytes_per_evaluation_do_not_depend_on_the_data(script):

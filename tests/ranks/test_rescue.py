@@ -154,7 +154,7 @@ def test_burnin_of_given_length_rescues_where_it_is_asked_to(tmp_path):
 
 @pytest.mark.slow
 def test_a_mode_that_has_mass_is_left_alone():
-    result = pmcmc.run(made(3), seed=3, nwalkers=16, nsteps=2000)
+    result = pmcmc.run(made(3), seed=3, nwalkers=16, nsteps=1000)
     assert not result.summary().redrawn
     assert result.get_chain()[..., 0].min() < 0 < result.get_chain()[..., 0].max()
     assert not result.verdict().enough
@@ -176,7 +176,7 @@ def test_a_run_whose_walkers_never_mix_does_not_go_on_for_ever(tmp_path):
 
 @pytest.mark.slow
 def test_without_rescue_burnin_ends_and_says_what_stays_apart(launch, tmp_path, model):
-    args = [model(MODEL.replace("DEPTH", "100")), *SIZES, "--no-rescue", "--nsteps", "4000"]
+    args = [model(MODEL.replace("DEPTH", "100")), *SIZES, "--no-rescue", "--nsteps", "1600"]
     done = launch(0, "-m", "pmcmc", *args, "--output", "x.h5", cwd=tmp_path)
     assert done.returncode == 0, done
     assert "burn-in    ends, but has not settled, after" in done.stdout

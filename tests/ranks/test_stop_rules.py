@@ -4,6 +4,7 @@ import re
 import signal
 import time
 
+import emcee
 import numpy as np
 import pytest
 
@@ -33,7 +34,7 @@ def initial(nwalkers, rng):
     return rng.normal(size=(nwalkers, 2)) + START
 """
 SEED, K, W = 3, 4, 12
-SIZES = f"--seed {SEED} --nensembles {K} --nwalkers {W} --nsteps 40000 --moves stretch"
+SIZES = f"--seed {SEED} --nensembles {K} --nwalkers {W} --nsteps 40000 --moves de"
 RULES = "--until-ess 700 --until-rhat 1.02 --burnin 20"
 
 
@@ -46,7 +47,8 @@ def plain(burnin, steps, start=0.0, thin_by=1):
     for e in range(K):
         rng, state = streams(SEED, e)
         p0 = rng.normal(size=(W, 2)) + start
-        samplers.append(plain_emcee(log_prob, p0, state, steps, burnin=burnin, thin_by=thin_by))
+        options = {"burnin": burnin, "thin_by": thin_by, "moves": emcee.moves.DEMove()}
+        samplers.append(plain_emcee(log_prob, p0, state, steps, **options))
     return samplers
 
 
@@ -101,8 +103,8 @@ def reference(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reference")
     rng_start = lambda nwalkers, rng: rng.normal(size=(nwalkers, 2))  # noqa: E731
     problem = pmcmc.Problem(log_prob, ["a", "b"], initial=rng_start)
-    fixed = {"seed": SEED, "nensembles": K, "nwalkers": W, "burnin": 20, "moves": "stretch"}
-    long = pmcmc.run(problem, nsteps=K * 3000, output=folder / "long.h5", **fixed)
+    fixed = {"seed": SEED, "nensembles": K, "nwalkers": W, "burnin": 20, "moves": "de"}
+    long = pmcmc.run(problem, nsteps=K * 1500, output=folder / "long.h5", **fixed)
     return expected_end(long.path)
 
 
@@ -256,7 +258,7 @@ def test_a_rule_in_memory_and_thinned():
         log_prob, ["a", "b"], initial=lambda n, rng: rng.normal(size=(n, 2)), name="x"
     )
     options = {"seed": SEED, "nensembles": K, "nwalkers": W, "burnin": 5, "nsteps": 40000}
-    options["moves"] = "stretch"
+    options["moves"] = "de"
     result = pmcmc.run(problem, until_ess=600, thin_by=3, **options)
     steps = result.steps[0]
     assert result.steps == (steps,) * K

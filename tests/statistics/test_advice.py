@@ -73,6 +73,6 @@ def follow(name, seed, length):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("name", ["normal 2", "t, 5 degrees", "banana", "line"])
 def test_advice_that_is_followed_suffices(name):
     assert follow(name, 0, 8)

@@ -6,8 +6,8 @@ autocorrelation comes in. Ensembles are independent, so the mean over walkers of
 value for each ensemble, gives a z of its known expectation. Draws must also be plain emcee's.
 
 ``LIMIT``: of the 13 figures of a test one exceeds it by chance in 2e-5 of tests with new seeds
-(Student's t with 143 degrees of freedom). Seeds are fixed: a pass stays a pass. Every kind of
-break below was seen to be caught.
+(Student's t with 143 degrees of freedom; with 47 in 1e-4). Seeds are fixed: a pass stays a pass.
+Every kind of break below was seen to be caught.
 """
 
 import emcee
@@ -53,14 +53,14 @@ def figures(result):
 
 
 def assert_exact(result):
-    assert len(np.unique(result.get_chain()[:, -1, 0, 0])) == ENSEMBLES
+    assert len(np.unique(result.get_chain()[:, -1, 0, 0])) == result.nensembles
     z = figures(result)
     assert np.abs(z).max() < LIMIT, z
 
 
 def assert_plain(result, moves):
     """Check some ensembles against plain emcee."""
-    for e in (0, 70, ENSEMBLES - 1):
+    for e in (0, 30, result.nensembles - 1):
         rng, state = streams(SEED, e)
         sampler = plain_emcee(
             space["log_prob"], space["initial"](W, rng), state, STEPS, burnin=0, moves=moves
@@ -87,7 +87,8 @@ def sample(moves, **options):
     ],
 )
 def test_every_move_leaves_the_posterior_as_it_is(name, plain):
-    result = sample(name)
+    few = {"nensembles": 48, "nsteps": 48 * STEPS} if name in ("walk", "kde") else {}  # slow moves
+    result = sample(name, **few)
     assert_exact(result)
     if plain is not None:
         assert_plain(result, plain())

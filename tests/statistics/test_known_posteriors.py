@@ -20,7 +20,7 @@ BOUND = stats.t.isf(0.5e-5, ENSEMBLES - 1)
 class Normal:
     """A normal posterior; ``moves`` and sizes are those that suit it."""
 
-    moves, steps, burnin, nwalkers = "de:0.8,desnooker:0.2", 600, 300, 32
+    moves, steps, burnin, nwalkers = "de:0.8,desnooker:0.2", 400, 200, 32
 
     def __init__(self, mean, cov):
         self.mean, self.cov = np.asarray(mean, float), np.asarray(cov, float)
@@ -57,7 +57,7 @@ class Independent(Normal):
 class Two(Normal):
     """Two modes, four sd apart, one of them twice as likely, and another parameter beside it."""
 
-    steps = 1000
+    steps = 700
 
     def __init__(self):
         super().__init__([0.0, 0.0], np.eye(2))
@@ -80,7 +80,7 @@ class Two(Normal):
 class Funnel(Normal):
     """x is normal with variance exp(v), and v is normal."""
 
-    steps, burnin = 1200, 400
+    steps, burnin = 800, 300
 
     def __init__(self):
         super().__init__([0.0, 0.0], np.eye(2))

@@ -51,8 +51,8 @@ def ratio(name, runs, first=0):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KNOWN)
 def test_it_is_right_at_50_tau(name):
-    """Of 120 figures: their root mean square is known within 6.5%."""
-    assert ratio(name, 60) == pytest.approx(1.0, abs=0.2)
+    """Of 80 figures: their root mean square is known within 8%."""
+    assert ratio(name, 40) == pytest.approx(1.0, abs=0.24)
 
 
 if __name__ == "__main__":

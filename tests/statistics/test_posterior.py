@@ -26,7 +26,9 @@ def assert_right(result):
 @pytest.mark.slow
 def test_line_from_its_default_start():
     problem = pmcmc.Problem.load("line")
-    assert_right(pmcmc.run(problem, nsteps=16 * 400, nensembles=16, burnin=200, seed=1))
+    assert_right(
+        pmcmc.run(problem, nsteps=16 * 400, nensembles=16, burnin=200, nwalkers=32, seed=1)
+    )
 
 
 @pytest.mark.slow

@@ -105,6 +105,7 @@ def export(
     from ..results.export import FORMATS
     from ..results.export import export as write
 
+    _draw_without_a_window()  # ArviZ loads matplotlib
     result = _load(path).cut(discard, thin)
     for file in write(result, form, output or Path(path.stem + FORMATS[form][0]), overwrite):
         print(file)

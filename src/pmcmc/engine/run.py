@@ -17,6 +17,7 @@ from ..model.surroundings import Surroundings
 from ..mpi import startup as comm_module
 from ..mpi.control import ControlChannel
 from ..mpi.guard import ExitGuard
+from ..mpi.held import refuse_held
 from ..options import OPTIONS, check
 from ..prepare.output import OutputClaim
 from ..prepare.setup import Setup, agree, choose_moves, share
@@ -181,6 +182,7 @@ def run(
             'pmcmc.Problem(log_prob, parameters=["a", "b"], initial=p0)'
         )
     ranks = comm_module.world() if comm is None else comm
+    refuse_held(ranks, "this run")
     comm_module.limit_threads(ranks.Get_size(), ranks.Get_rank())
     reporter = ProgressReporter(
         on=False, progress=found.get("progress", False), rank=ranks.Get_rank()

@@ -19,6 +19,7 @@ from schwimmbad.pool import BasePool
 from .. import forks
 from ..errors import RankError
 from ..mpi.guard import ExitGuard
+from ..mpi.held import hold, refuse_held
 from ..mpi.startup import ROOT_ONLY_DISPATCHES, abort, any_thread, where, world
 from ..mpi.waiting import wait_for
 from .dispatch import Dispatcher
@@ -66,6 +67,11 @@ class MPIPool(BasePool):  # type: ignore[misc]
     rank : int
         This rank in ``comm``.
 
+    Raises
+    ------
+    RankError
+        If an earlier pool has or had some of the ranks as workers.
+
     """
 
     def __init__(
@@ -76,7 +82,9 @@ class MPIPool(BasePool):  # type: ignore[misc]
         root_works: bool = True,
         schedule: str = "auto",
     ) -> None:
-        self.comm = (world() if comm is None else comm).Dup()
+        comm = world() if comm is None else comm
+        refuse_held(comm, "this pool")
+        self.comm = comm.Dup()
         self.master = 0
         self.rank = self.comm.Get_rank()
         ranks = self.comm.Get_size()
@@ -87,6 +95,7 @@ class MPIPool(BasePool):  # type: ignore[misc]
         self._guard.__enter__()
         if self.rank > 0:
             self._hold()
+        hold(self.comm)
         self._root_works = root_works or ranks == 1
         self._threads = any_thread()
         if ranks > 1 and self._root_works and schedule != "static" and not self._threads:

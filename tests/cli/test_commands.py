@@ -99,7 +99,10 @@ def test_npz_and_csv_hold_the_draws(result, tmp_path):
     assert last[3:] == [result.get_log_prob()[2, -1, 7], *result.get_chain()[2, -1, 7]]
 
 
-@pytest.mark.parametrize("form", ["netcdf", "getdist", "npz", "csv"])
+SLOW_FORMS = [pytest.param(form, marks=pytest.mark.slow) for form in ("netcdf", "getdist", "npz")]
+
+
+@pytest.mark.parametrize("form", [*SLOW_FORMS, "csv"])
 def test_an_export_replaces_nothing_unasked(form, result, run, tmp_path):
     done = run("export", "--format", form, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, ""), done
@@ -156,8 +159,8 @@ def test_the_trace_marks_burnin_and_the_running_plot_ends_with_the_summary(resul
     "options",
     [
         {"nsteps": 3},
-        {"nsteps": 1, "nensembles": 1},
-        {"nsteps": 40, "nensembles": 1, "burnin": 0},
+        pytest.param({"nsteps": 1, "nensembles": 1}, marks=pytest.mark.slow),
+        pytest.param({"nsteps": 40, "nensembles": 1, "burnin": 0}, marks=pytest.mark.slow),
     ],
     ids=str,
 )

@@ -519,7 +519,9 @@ def test_a_folder_of_one_host_and_a_clock_that_is_off(launch, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["pmcmc", "emcee", "numpy"])
+@pytest.mark.parametrize(
+    "name", ["emcee", *(pytest.param(n, marks=pytest.mark.slow) for n in ("pmcmc", "numpy"))]
+)
 def test_different_versions_are_wrong(launch, name, tmp_path):
     what = "measure" if name == "pmcmc" else name
     trouble = "import emcee, numpy\nif rank == 1: " + f"{what}.__version__ = '0.0'"

@@ -151,7 +151,7 @@ def log_prob(theta):
 @pytest.mark.parametrize(
     "shape",
     [
-        "--mode split",
+        pytest.param("--mode split", marks=pytest.mark.slow),
         pytest.param("--schedule static", marks=pytest.mark.slow),
         "--schedule demand",
     ],

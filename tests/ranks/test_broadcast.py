@@ -147,7 +147,12 @@ mine = problem(Broken(), np.ones(MANY))
 }
 
 
-@pytest.mark.parametrize("how", BREAKS)
+QUICK = list(BREAKS)[:2]
+
+
+@pytest.mark.parametrize(
+    "how", [how if how in QUICK else pytest.param(how, marks=pytest.mark.slow) for how in BREAKS]
+)
 def test_a_failure_round_a_broadcast_reaches_all_ranks_and_another_run_works(
     launch, tmp_path, how
 ):

@@ -71,6 +71,8 @@ HOW = {
 }
 CORNERS = {("mid-run", "last rank", "exception"), ("probe", "all ranks", "nan")}
 CORNERS |= {("import", "rank 0", "sys.exit"), ("mid-run", "all ranks", "unpicklable")}
+QUICK = {("mid-run", mode) for mode in ("split", "pool", "pool --schedule demand")}
+QUICK |= {("probe", "split"), ("import", "split")}
 
 
 def cases():
@@ -90,7 +92,8 @@ def cases():
             modes = ["split"]
         for mode in modes if corner else [modes[(j + k // 2) % len(modes)]]:
             case = (stage, who, how, mode)
-            yield pytest.param(*case, id="-".join(case), marks=[] if corner else pytest.mark.slow)
+            quick = corner and (stage, mode) in QUICK and (how != "unpicklable" or mode == "pool")
+            yield pytest.param(*case, id="-".join(case), marks=[] if quick else pytest.mark.slow)
 
 
 @pytest.mark.parametrize(("stage", "who", "how", "mode"), list(cases()))

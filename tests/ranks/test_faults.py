@@ -394,7 +394,10 @@ def test_a_file_that_is_read_only(run, tmp_path):
     assert_nothing_left(tmp_path)
 
 
-@pytest.mark.parametrize("how", ["deleted", "text", "foreign", "another run", "older copy"])
+OTHERS = [pytest.param(h, marks=pytest.mark.slow) for h in ("text", "foreign", "older copy")]
+
+
+@pytest.mark.parametrize("how", ["deleted", "another run", *OTHERS])
 def test_a_file_that_is_deleted_or_replaced_while_it_is_written(how, run, tmp_path):
     path, other = tmp_path / "x.h5", tmp_path / "other.h5"
     if how == "another run":
@@ -447,8 +450,8 @@ def garble(path, how):
     ("how", "message"),
     [
         ("header", "cannot be read as an HDF5 file"),
-        ("truncated", "cannot be read as an HDF5 file"),
-        ("empty", "cannot be read as an HDF5 file"),
+        pytest.param("truncated", "cannot be read as an HDF5 file", marks=pytest.mark.slow),
+        pytest.param("empty", "cannot be read as an HDF5 file", marks=pytest.mark.slow),
         ("both", "is damaged: none of its records is whole"),
     ],
 )
@@ -541,6 +544,7 @@ def test_a_file_of_another_program_is_left_alone(kind, run, tmp_path):
 # ---- others at the same file
 
 
+@pytest.mark.slow
 def test_a_second_job_is_refused_and_the_first_goes_on(run, tmp_path):
     path = tmp_path / "x.h5"
     process = run.start(path, sleep="0.0002")

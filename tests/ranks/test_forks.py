@@ -63,7 +63,7 @@ SAYS = {
 }
 
 
-QUICK = ("a pool of processes", "a fork that raises", "a fork that comes back")
+QUICK = ("a pool of processes", "a fork that raises")
 
 
 @pytest.mark.parametrize(

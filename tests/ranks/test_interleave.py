@@ -13,7 +13,6 @@ ALONE = """
 import contextlib, threading, time
 import emcee
 import numpy as np
-from scipy import stats
 busy = []
 @contextlib.contextmanager
 def alone(seconds=0.0):
@@ -32,6 +31,7 @@ def initial(nwalkers, rng):
         return rng.normal(size=(nwalkers, 2))
 """
 PRIORS = """
+from scipy import stats
 class Own(stats.rv_continuous):
     def _rvs(self, size=None, random_state=None):
         with alone(0.02):

@@ -89,8 +89,10 @@ def test_a_bare_run_ends_with_enough_and_is_plain_emcee(reference):
 @pytest.mark.parametrize(
     ("ranks", "more", "teams"),
     [
-        pytest.param(1, "", "1 (split): 1 team of 1 rank, 4 ensembles", marks=pytest.mark.slow),
-        (3, "", "3 ("),  # split or pool, by the time that log_prob takes
+        (1, "", "1 (split): 1 team of 1 rank, 4 ensembles"),
+        pytest.param(
+            3, "", "3 (", marks=pytest.mark.slow
+        ),  # split or pool, by the time that log_prob takes
         pytest.param(6, "", "6 (split): 4 teams of 1 rank; 2 idle", marks=pytest.mark.slow),
         pytest.param(
             2, "--mode pool --nensembles 4", "1 team of 2 ranks, 4", marks=pytest.mark.slow

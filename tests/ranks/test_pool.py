@@ -59,7 +59,7 @@ pool = MPIPool(comm=MPI.COMM_WORLD)
 }
 
 
-PATTERNS = [(pattern, 3) for pattern in DEMO] + [("is_master test", 1), ("with block alone", 5)]
+PATTERNS = [(pattern, 3) for pattern in DEMO] + [("is_master test", 1)]
 
 
 @pytest.mark.parametrize(("pattern", "ranks"), PATTERNS)
@@ -195,7 +195,13 @@ with MPIPool(use_dill=True) as pool:
     passed(script(2, text, timeout=120), "fine")
 
 
-@pytest.mark.parametrize("more", ["", "schedule='static'", "root_works=False", "use_dill=True"])
+SLOW_KINDS = [
+    pytest.param(kind, marks=pytest.mark.slow)
+    for kind in ("schedule='static'", "root_works=False")
+]
+
+
+@pytest.mark.parametrize("more", ["", *SLOW_KINDS, "use_dill=True"])
 def test_classes_of_tasks_and_results_keep_the_main_thread(script, more):
     """What pickle calls of them does not run beside a task."""
     text = """
@@ -289,8 +295,7 @@ assert np.array_equal(a.get_chain(), b.get_chain())
 assert np.array_equal(a.get_blobs(), b.get_blobs())
 print("fine")
 """
-    for ranks in (1, 3):
-        passed(script(ranks, text), "fine")
+    passed(script(3, text), "fine")
 
 
 @pytest.mark.slow
@@ -336,8 +341,15 @@ print("fine")
     assert done.stdout == "fine\n"
 
 
-@pytest.mark.parametrize("schedule", ["static", "demand"])
-@pytest.mark.parametrize("where", ["worker", "root"])
+@pytest.mark.parametrize(
+    ("schedule", "where"),
+    [
+        ("demand", "worker"),
+        ("static", "root"),
+        pytest.param("static", "worker", marks=pytest.mark.slow),
+        pytest.param("demand", "root", marks=pytest.mark.slow),
+    ],
+)
 def test_a_failing_task_raises_on_rank_0_and_the_pool_goes_on(script, schedule, where):
     text = """
 import numpy as np, time

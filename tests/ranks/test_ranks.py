@@ -51,7 +51,7 @@ ARGS = {
     "blobs": "--nsteps 27 --burnin 6 --nensembles 4 --nwalkers 14 --thin-by 3 --moves "
     "de:0.6,stretch:0.3,walk:0.1",
     "floats": "--nsteps 27 --burnin 0 --nensembles 4",
-    "vectorized": "--nsteps 27 --burnin 5 --nensembles 4 --nwalkers 16 --moves kde,desnooker",
+    "vectorized": "--nsteps 27 --burnin 5 --nensembles 4 --nwalkers 16 --moves de,desnooker",
 }
 TEXTS = {"blobs": BLOBS, "floats": FLOATS, "vectorized": VECTORIZED}
 SHAPES = {
@@ -97,7 +97,7 @@ def plain(kind):
                 total[ok] += space["log_likelihood"](theta[ok])
                 return total
 
-            moves = [(emcee.moves.KDEMove(), 1.0), (SnookerMove(), 1.0)]
+            moves = [(emcee.moves.DEMove(), 1.0), (SnookerMove(), 1.0)]
             options = {"burnin": 5, "moves": moves, "vectorize": True}
         samplers.append(plain_emcee(log_prob, p0, state, steps, **options))
     return samplers

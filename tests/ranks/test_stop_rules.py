@@ -300,7 +300,7 @@ def test_two_ensembles_in_two_modes_are_not_enough():
     problem = pmcmc.Problem(
         two, ["a"], initial=lambda n, rng: rng.normal(size=(n, 1)) + 50 * rng.choice([-1, 1])
     )
-    result = chains(problem, nsteps=4 * 2000, burnin=50, until_ess=500)
+    result = chains(problem, nsteps=4 * 1000, burnin=50, until_ess=500)
     sides = {np.sign(c.mean()) for c in result.get_chain()}
     assert sides == {-1.0, 1.0}
     assert result.short
@@ -335,7 +335,7 @@ def test_one_stuck_ensemble_is_not_enough():
 
     initial.calls = -1  # the probe's
     problem = pmcmc.Problem(walled, ["a", "b"], initial=initial)
-    result = chains(problem, nsteps=4 * 1500, burnin=50, until_ess=300)
+    result = chains(problem, nsteps=4 * 1000, burnin=50, until_ess=300)
     assert result.short
     text = " ".join(result.verdict().lines)
     assert "lost" in text

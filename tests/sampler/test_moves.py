@@ -111,6 +111,7 @@ def second_moments(move, ensembles, nwalkers=20, steps=160):
     return np.array(found)
 
 
+@pytest.mark.slow
 def test_snooker_move_leaves_a_normal_as_it_is_and_emcee_s_does_not():
     # The scatter of independent ensembles gives the standard error, about 0.02. A right move is
     # off by more than 4 of them in 1 of 16000 tries (t with 23 degrees: 1 of 1800); the seeds are

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ QUANTILES = (0.16, 0.5, 0.84)
 TAILS = (0.05, 0.95)
 _WINDOW = 5  # of Sokal's estimate, in autocorrelation times
 _AT_ONCE = 2**21  # values that are transformed at once
+_FEW = 2**15  # values whose normal quantiles are worked out one by one
 
 
 def normal_scores(chain: FloatArray) -> FloatArray:
@@ -38,8 +40,6 @@ def normal_scores(chain: FloatArray) -> FloatArray:
         standard normal.
 
     """
-    from scipy.special import ndtri  # slow to load, and not always needed
-
     values = chain.ravel()
     if np.isnan(values).any():
         return np.full(chain.shape, math.nan)
@@ -49,7 +49,20 @@ def normal_scores(chain: FloatArray) -> FloatArray:
     ties = np.diff(first, append=len(values))
     ranks = np.empty(len(values))
     ranks[order] = np.repeat(first + (ties + 1) / 2, ties)
-    return np.asarray(ndtri((ranks - 0.375) / (chain.size + 0.25))).reshape(chain.shape)
+    return _normal_quantiles((ranks - 0.375) / (chain.size + 0.25)).reshape(chain.shape)
+
+
+def _normal_quantiles(q: FloatArray) -> FloatArray:
+    """Return the normal quantiles of many values in (0, 1).
+
+    scipy.special takes longer to load than a short run needs for all its figures, so that it is
+    for many. Which one it is depends on the number of values alone: bits must not depend on more.
+    """
+    if len(q) <= _FEW:
+        return np.fromiter(map(NormalDist().inv_cdf, q.tolist()), float, len(q))
+    from scipy.special import ndtri
+
+    return np.asarray(ndtri(q))
 
 
 def autocorrelation(chain: FloatArray) -> FloatArray:
@@ -68,16 +81,14 @@ def autocorrelation(chain: FloatArray) -> FloatArray:
         lags. NaN where all values are equal.
 
     """
-    from scipy.fft import irfft, next_fast_len, rfft  # slow to load, and not always needed
-
     n = len(chain)
-    size = next_fast_len(2 * n, real=True)
+    size = 2 << (n - 1).bit_length()  # at least twice n: lags do not meet round the end
     power, mean = np.zeros(size // 2 + 1), chain.mean()
     at_once = max(1, _AT_ONCE // size)
     for k in range(0, chain.shape[1], at_once):
         part = np.ascontiguousarray(chain[:, k : k + at_once].T) - mean
-        power += (np.abs(rfft(part, size)) ** 2).sum(axis=0)
-    covariance = irfft(power, size)[:n]
+        power += (np.abs(np.fft.rfft(part, size)) ** 2).sum(axis=0)
+    covariance = np.fft.irfft(power, size)[:n]
     with np.errstate(invalid="ignore"):
         return np.asarray(covariance / (covariance[0] if np.ptp(chain) > 0 else math.nan))
 

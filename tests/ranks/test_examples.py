@@ -63,14 +63,10 @@ def test_line_example_runs(launch, tmp_path):
 
 @pytest.mark.slow
 def test_python_api_example_runs(launch, tmp_path):
-    said = []
-    for ranks in (0, 3):
-        done = launch(ranks, ROOT / "examples/line_python_api.py", cwd=tmp_path)
-        assert (done.returncode, done.stderr) == (0, ""), done
-        said.append(done.stdout)
-    assert said[0] == said[1]
-    assert "\nenough: " in said[0]
-    assert re.search(r"^\d+ draws; P\(m < -1\) = 0\.5", said[0], re.M)
+    done = launch(3, ROOT / "examples/line_python_api.py", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert "\nenough: " in done.stdout
+    assert re.search(r"^\d+ draws; P\(m < -1\) = 0\.5", done.stdout, re.M)
 
 
 def readme_commands():
@@ -96,6 +92,8 @@ def test_readme_commands_run(launch, tmp_path):
             ranks, words = min(int(words[2]), most), words[3:]
             most = 2
         assert words[0] == "python"
+        if "--resume" in words:
+            words[words.index("--nsteps") + 1] = "3000"  # shorter here
         done = launch(ranks, *words[1:], cwd=tmp_path)
         assert done.returncode == 0, done
         if ranks and words[3] == "model.py" and "--resume" not in words:

@@ -70,7 +70,6 @@ moves = emcee.moves.MHMove(propose)
 }
 MODELS = {
     "initial": ALONE,
-    "priors": ALONE + PRIORS + 'initial = "prior"\n',
     "map": ALONE + PRIORS + 'initial = "map"\n',
     **{f"move of its own {what}": ALONE + text for what, text in MOVES.items()},
 }

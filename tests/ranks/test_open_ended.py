@@ -94,10 +94,6 @@ def test_a_bare_run_ends_with_enough_and_is_plain_emcee(reference):
             3, "", "3 (", marks=pytest.mark.slow
         ),  # split or pool, by the time that log_prob takes
         pytest.param(6, "", "6 (split): 4 teams of 1 rank; 2 idle", marks=pytest.mark.slow),
-        pytest.param(
-            2, "--mode pool --nensembles 4", "1 team of 2 ranks, 4", marks=pytest.mark.slow
-        ),
-        pytest.param(3, "--teams 2 --nensembles 4", "teams", marks=pytest.mark.slow),
     ],
 )
 def test_the_same_end_and_draws_on_any_ranks(

@@ -111,9 +111,8 @@ def sample(launcher, ranks, tmp_path, model, kind, shape, name):
     return tmp_path / name
 
 
-LAYOUTS = [(ranks, shape) for ranks in (1, 2, 3, 5) for shape in ("split", "pool", "teams")]
+LAYOUTS = [(ranks, shape) for ranks in (1, 2, 3) for shape in ("split", "pool", "teams")]
 LAYOUTS += [(2, "demand"), (3, "static"), (3, "demand"), (5, "demand teams"), (9, "demand")]
-LAYOUTS += [(9, "static"), (9, "split")]
 QUICK = [(1, "split"), (2, "pool"), (3, "teams"), (5, "demand teams")]
 
 
@@ -128,15 +127,15 @@ def test_mpich_draws_equal_plain_emcee(launch, tmp_path, model, ranks, shape):
 
 @pytest.mark.slow
 def test_pools_beside_each_other_go_on(launch, tmp_path, model):
-    """Twenty ranks of quick tasks on few cores: none starves. A row of sched_yield made some."""
+    """Fifteen ranks of quick tasks on few cores: none starves. A row of sched_yield made some."""
     model(TEXTS["blobs"])
     args = f"{ARGS['blobs']} --nsteps 90 {SHAPES['pool']} --seed 5".split()
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(3) as pool:
         jobs = [
             pool.submit(
                 launch, 5, "-m", "pmcmc", "model.py", *args, "--output", f"{i}.h5", cwd=tmp_path
             )
-            for i in range(4)
+            for i in range(3)
         ]
     for job in jobs:
         assert job.result().returncode == 0, job.result()

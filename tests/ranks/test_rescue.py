@@ -100,7 +100,6 @@ def test_plain_emcee_makes_the_draws_from_the_start_in_the_file(reference):
 @pytest.mark.parametrize(
     ("ranks", "more"),
     [
-        pytest.param(2, "", marks=pytest.mark.slow),
         pytest.param(3, "--teams 1 --nensembles 4 --schedule demand", marks=pytest.mark.slow),
     ],
 )

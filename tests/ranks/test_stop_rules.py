@@ -88,12 +88,10 @@ def expected_end(path):
 
 
 SHAPES = {
-    "one rank": (0, ""),
-    "split": (3, "--mode split"),
+    "split": (3, "--mode split --checkpoint 0.01"),
     "pool": (3, "--mode pool --schedule static"),
     "demand": (2, "--mode pool --schedule demand"),
     "teams": (4, "--teams 2"),
-    "frequent commits": (2, "--mode split --checkpoint 0.01"),
 }
 
 

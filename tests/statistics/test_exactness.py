@@ -6,7 +6,7 @@ autocorrelation comes in. Ensembles are independent, so the mean over walkers of
 value for each ensemble, gives a z of its known expectation. Draws must also be plain emcee's.
 
 ``LIMIT``: of the 13 figures of a test one exceeds it by chance in 2e-5 of tests with new seeds
-(Student's t with 143 degrees of freedom; with 47 in 1e-4). Seeds are fixed: a pass stays a pass.
+(Student's t with 143 degrees of freedom; with 31 in 3e-4). Seeds are fixed: a pass stays a pass.
 Every kind of break below was seen to be caught.
 """
 
@@ -60,7 +60,7 @@ def assert_exact(result):
 
 def assert_plain(result, moves):
     """Check some ensembles against plain emcee."""
-    for e in (0, 30, result.nensembles - 1):
+    for e in (0, 20, result.nensembles - 1):
         rng, state = streams(SEED, e)
         sampler = plain_emcee(
             space["log_prob"], space["initial"](W, rng), state, STEPS, burnin=0, moves=moves
@@ -87,7 +87,8 @@ def sample(moves, **options):
     ],
 )
 def test_every_move_leaves_the_posterior_as_it_is(name, plain):
-    few = {"nensembles": 48, "nsteps": 48 * STEPS} if name in ("walk", "kde") else {}  # slow moves
+    n = {"walk": 48, "kde": 32}.get(name, ENSEMBLES)  # slow moves
+    few = {"nensembles": n, "nsteps": n * STEPS}
     result = sample(name, **few)
     assert_exact(result)
     if plain is not None:
@@ -101,10 +102,8 @@ def test_emcee_s_own_snooker_move_does_not():
 
 
 SHAPES = {
-    "split": (3, "--mode split"),
     "static": (3, "--mode pool --schedule static"),
-    "demand": (2, "--mode pool --schedule demand"),
-    "teams": (4, "--teams 2"),
+    "demand teams": (4, "--teams 2 --schedule demand"),
 }
 
 

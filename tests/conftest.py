@@ -23,8 +23,12 @@ def pytest_addoption(parser):
     )
 
 
+LONG = ("cluster", "statistics", "ranks")  # first: at the end they would keep one worker alone
+
+
 def pytest_collection_modifyitems(config, items):
     """Leave the slow tests out, unless they are asked for: all, by -m, or one by its name."""
+    items.sort(key=lambda item: [name not in item.path.parts for name in LONG])
     by_name = any("::" in argument for argument in config.args)
     if config.getoption("complete") or config.getoption("markexpr") or by_name:
         return

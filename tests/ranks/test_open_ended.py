@@ -93,7 +93,7 @@ def test_a_bare_run_ends_with_enough_and_is_plain_emcee(reference):
         pytest.param(
             3, "", "3 (", marks=pytest.mark.slow
         ),  # split or pool, by the time that log_prob takes
-        pytest.param(6, "", "6 (split): 4 teams of 1 rank; 2 idle", marks=pytest.mark.slow),
+        pytest.param(6, "", "6 (", marks=pytest.mark.slow),
     ],
 )
 def test_the_same_end_and_draws_on_any_ranks(
@@ -108,7 +108,7 @@ def test_the_same_end_and_draws_on_any_ranks(
     assert f"with enough draws after {steps} steps per ensemble" in done.stdout
     assert f"settled after {reference.burnin} steps" in done.stdout
     assert "\nenough: " in done.stdout
-    assert ("note: 2 of 6 ranks are idle" in done.stdout) == (ranks == 6)
+    assert ("note: 2 of 6 ranks are idle" in done.stdout) == ("; 2 idle" in done.stdout)
     assert_same_files(tmp_path / "x.h5", reference.path)
 
 

@@ -37,6 +37,15 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in set(slow)]
 
 
+def slow_but(quick, cases):
+    """Return the cases of a parametrized test, marked slow but for the quick ones."""
+    quick, rows = list(quick), [c if isinstance(c, tuple) else (c,) for c in cases]
+    return [
+        pytest.param(*row, marks=[] if case in quick else pytest.mark.slow)
+        for row, case in zip(rows, cases, strict=True)
+    ]
+
+
 @dataclass(frozen=True)
 class Launcher:
     """Starts ranks with the mpiexec that belongs to an interpreter's MPI."""

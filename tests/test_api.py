@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import pmcmc
+from conftest import slow_but
 
 HEAD = """
 import sys
@@ -55,7 +56,7 @@ say(None if r is None else r.get_chain(flat=True).shape)
     assert not list(tmp_path.glob("*.h5"))
 
 
-@pytest.mark.parametrize("mode", ["split", "pool"])
+@pytest.mark.parametrize("mode", slow_but(["pool"], ["split", "pool"]))
 def test_a_function_on_rank_0_alone_reaches_the_others(launch, tmp_path, mode):
     text = """
 problem = None

@@ -11,6 +11,7 @@ import pytest
 
 import pmcmc
 from background_job import Job
+from conftest import slow_but
 from pmcmc.engine.team import TeamEvaluator
 from pmcmc.errors import StoreError, UsageError
 from pmcmc.results import plots
@@ -99,10 +100,7 @@ def test_npz_and_csv_hold_the_draws(result, tmp_path):
     assert last[3:] == [result.get_log_prob()[2, -1, 7], *result.get_chain()[2, -1, 7]]
 
 
-SLOW_FORMS = [pytest.param(form, marks=pytest.mark.slow) for form in ("netcdf", "getdist", "npz")]
-
-
-@pytest.mark.parametrize("form", [*SLOW_FORMS, "csv"])
+@pytest.mark.parametrize("form", slow_but(["csv"], ["netcdf", "getdist", "npz", "csv"]))
 def test_an_export_replaces_nothing_unasked(form, result, run, tmp_path):
     done = run("export", "--format", form, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, ""), done

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import slow_but
 from pmcmc.doctor import probes as measure
 from pmcmc.doctor.examine import report
 from pmcmc.doctor.findings import exit_status, find
@@ -340,7 +341,7 @@ def bad(made):
     return [f for f in made["findings"] if f["level"] != "ok" and f["check"] != "cores"]
 
 
-@pytest.mark.parametrize("n", [0, 1, 3])
+@pytest.mark.parametrize("n", slow_but([3], [0, 1, 3]))
 def test_healthy_ranks(start, n, tmp_path):
     status, made = examined(start, n, tmp_path)
     assert status == 0
@@ -519,9 +520,7 @@ def test_a_folder_of_one_host_and_a_clock_that_is_off(launch, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "name", ["emcee", *(pytest.param(n, marks=pytest.mark.slow) for n in ("pmcmc", "numpy"))]
-)
+@pytest.mark.parametrize("name", slow_but(["emcee"], ["pmcmc", "emcee", "numpy"]))
 def test_different_versions_are_wrong(launch, name, tmp_path):
     what = "measure" if name == "pmcmc" else name
     trouble = "import emcee, numpy\nif rank == 1: " + f"{what}.__version__ = '0.0'"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from conftest import slow_but
 from pmcmc.mpi.broadcast import pack, pack_by_dill, unpack, unpack_by_dill
 
 MB = 2**20
@@ -147,12 +148,7 @@ mine = problem(Broken(), np.ones(MANY))
 }
 
 
-QUICK = list(BREAKS)[:2]
-
-
-@pytest.mark.parametrize(
-    "how", [how if how in QUICK else pytest.param(how, marks=pytest.mark.slow) for how in BREAKS]
-)
+@pytest.mark.parametrize("how", slow_but(list(BREAKS)[:1], BREAKS))
 def test_a_failure_round_a_broadcast_reaches_all_ranks_and_another_run_works(
     launch, tmp_path, how
 ):

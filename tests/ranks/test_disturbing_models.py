@@ -8,6 +8,7 @@ import pytest
 
 import pmcmc
 from background_job import Job
+from conftest import slow_but
 
 MODEL = """
 import os, signal, sys, time, warnings
@@ -47,10 +48,8 @@ def text(disturb, when, sleep=0.0):
     return made.replace("SLEEP", str(sleep))
 
 
-@pytest.mark.parametrize("when", [pytest.param(0, marks=pytest.mark.slow), 100])
-@pytest.mark.parametrize(
-    "what", [w if w in QUICK else pytest.param(w, marks=pytest.mark.slow) for w in DISTURB]
-)
+@pytest.mark.parametrize("when", slow_but([100], [0, 100]))
+@pytest.mark.parametrize("what", slow_but(QUICK, DISTURB))
 def test_the_run_goes_on(launch, tmp_path, model, what, when):
     done = launch(2, "-m", "pmcmc", model(text(DISTURB[what], when)), *ARGS, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, ""), done

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from conftest import slow_but
+
 HEAD = """
 import sys, time
 from mpi4py import MPI
@@ -217,7 +219,10 @@ log_likelihood, initial = log_prob, "prior"
 }
 
 
-@pytest.mark.parametrize("what", OTHERS)
+QUICK_OTHERS = ("data", "-inf on rank 0", "walkers from np.random", "priors")
+
+
+@pytest.mark.parametrize("what", slow_but(QUICK_OTHERS, OTHERS))
 def test_ranks_that_are_not_alike_are_refused(launch, model, tmp_path, what):
     text, message = OTHERS[what]
     done = launch(2, "-m", "pmcmc", model(ALIKE + text), cwd=tmp_path, timeout=60)
@@ -227,15 +232,15 @@ def test_ranks_that_are_not_alike_are_refused(launch, model, tmp_path, what):
     assert list(tmp_path.glob("*.h5")) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "noted"),
-    [
-        ("def log_prob(theta): return -np.inf if theta[0] < 1 else -3.0", False),  # at first
-        ("np.random.seed(42)\ninitial = np.random.randn(8, 2)", False),
-        ("def log_prob(theta): return -3.0 * (1 + 1e-14 * rank)", True),
-        ("def log_prob(theta): return 1e-17 * rank", True),
-    ],
-)
+GO_ON = [
+    ("def log_prob(theta): return -np.inf if theta[0] < 1 else -3.0", False),  # at first
+    ("np.random.seed(42)\ninitial = np.random.randn(8, 2)", False),
+    ("def log_prob(theta): return -3.0 * (1 + 1e-14 * rank)", True),
+    ("def log_prob(theta): return 1e-17 * rank", True),
+]
+
+
+@pytest.mark.parametrize(("text", "noted"), slow_but(GO_ON[1:3], GO_ON))
 def test_ranks_that_are_alike_go_on_and_rounding_is_noted(launch, model, tmp_path, text, noted):
     name = model(ALIKE + text)
     done = launch(2, "-m", "pmcmc", name, "--dry-run", cwd=tmp_path, timeout=60)

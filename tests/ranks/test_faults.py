@@ -20,7 +20,7 @@ import pytest
 
 import pmcmc
 import pmcmc.storage.file
-from conftest import clean_env
+from conftest import clean_env, slow_but
 from fake_run import COMMITS, Draws, assert_holds, header, write
 from pmcmc.errors import PmcmcError, StoreError
 from pmcmc.storage.checkpoint import group_name
@@ -394,10 +394,10 @@ def test_a_file_that_is_read_only(run, tmp_path):
     assert_nothing_left(tmp_path)
 
 
-OTHERS = [pytest.param(h, marks=pytest.mark.slow) for h in ("text", "foreign", "older copy")]
+WAYS = ("deleted", "text", "foreign", "another run", "older copy")
 
 
-@pytest.mark.parametrize("how", ["deleted", "another run", *OTHERS])
+@pytest.mark.parametrize("how", slow_but(("deleted", "another run"), WAYS))
 def test_a_file_that_is_deleted_or_replaced_while_it_is_written(how, run, tmp_path):
     path, other = tmp_path / "x.h5", tmp_path / "other.h5"
     if how == "another run":
@@ -465,6 +465,7 @@ def test_a_damaged_file_is_not_resumed(how, message, run, tmp_path):
     assert_nothing_left(tmp_path)
 
 
+@pytest.mark.slow
 def test_with_one_bad_record_the_one_before_is_resumed(run, tmp_path):
     path = tmp_path / "x.h5"
     process = run.start(path)
@@ -517,10 +518,7 @@ def test_an_attribute_that_is_gone_or_nonsense_is_said(name, tmp_path):
                 pmcmc.load(path)
 
 
-SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("text", "hdf5")]
-
-
-@pytest.mark.parametrize("kind", [*SLOW, "emcee"])
+@pytest.mark.parametrize("kind", slow_but(["emcee"], ["text", "hdf5", "emcee"]))
 def test_a_file_of_another_program_is_left_alone(kind, run, tmp_path):
     path = tmp_path / "x.h5"
     if kind == "text":

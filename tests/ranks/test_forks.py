@@ -7,6 +7,7 @@ import time
 import pytest
 
 import pmcmc
+from conftest import slow_but
 
 START = """
 import multiprocessing, os, sys, threading, time
@@ -68,7 +69,7 @@ QUICK = ("a pool of processes", "a fork that raises")
 
 @pytest.mark.parametrize(
     "what",
-    [one if one in QUICK else pytest.param(one, marks=pytest.mark.slow) for one in CHILDREN],
+    slow_but(QUICK, CHILDREN),
 )
 def test_children_are_no_ranks(launch, tmp_path, model, what):
     done = run(launch, tmp_path, model, CHILDREN[what].strip())

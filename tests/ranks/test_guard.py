@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import pmcmc
+from conftest import slow_but
 
 MODEL = """
 import atexit, ctypes, os, sys
@@ -65,12 +66,12 @@ def fails(launch, tmp_path, model, way, when, rank):
         pytest.fail(f"no parameters: {done.stderr}")
 
 
-QUICK = [(way, 200, 1) for way in list(WAYS)[::2]]
+QUICK = [(way, 200, 1) for way in list(WAYS)[::3]]
 
 
 @pytest.mark.parametrize(
     ("way", "when", "rank"),
-    [c if c in QUICK else pytest.param(*c, marks=pytest.mark.slow) for c in CASES],
+    slow_but(QUICK, CASES),
 )
 def test_leaving_is_a_failure(launch, tmp_path, model, way, when, rank):
     fails(launch, tmp_path, model, way, when, rank)

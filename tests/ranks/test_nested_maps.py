@@ -2,6 +2,8 @@
 
 import pytest
 
+from conftest import slow_but
+
 SCRIPT = """
 import sys, threading, time, warnings
 import numpy as np
@@ -81,7 +83,7 @@ print("fine")
     )
 
 
-@pytest.mark.parametrize(("ranks", "schedule"), LAYOUTS)
+@pytest.mark.parametrize(("ranks", "schedule"), LAYOUTS[1:])
 def test_maps_of_several_threads_take_turns(script, ranks, schedule):
     script(
         ranks,
@@ -103,7 +105,7 @@ print("fine")
     )
 
 
-@pytest.mark.parametrize("schedule", ["static", "demand"])
+@pytest.mark.parametrize("schedule", slow_but(["demand"], ["static", "demand"]))
 def test_an_inner_map_that_fails_leaves_the_outer_alone(script, schedule):
     script(
         3,
@@ -142,7 +144,7 @@ print("fine")
     )
 
 
-@pytest.mark.parametrize("schedule", ["static", "demand"])
+@pytest.mark.parametrize("schedule", slow_but(["demand"], ["static", "demand"]))
 def test_rows_of_no_elements(script, schedule):
     script(
         3,
@@ -155,7 +157,7 @@ print("fine")
     )
 
 
-@pytest.mark.parametrize("task", ["leave", "leave_on_worker"])
+@pytest.mark.parametrize("task", slow_but(["leave_on_worker"], ["leave", "leave_on_worker"]))
 def test_system_exit_in_a_task_is_a_failure(launch, tmp_path, task):
     text = SCRIPT.replace("SCHEDULE", "'auto'") + f"pool.map({task}, list(range(30)))\nprint('on')"
     (tmp_path / "script.py").write_text(text)

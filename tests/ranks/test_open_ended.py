@@ -89,7 +89,7 @@ def test_a_bare_run_ends_with_enough_and_is_plain_emcee(reference):
 @pytest.mark.parametrize(
     ("ranks", "more", "teams"),
     [
-        (1, "", "1 (split): 1 team of 1 rank, 4 ensembles"),
+        pytest.param(1, "", "1 (split): 1 team of 1 rank, 4 ensembles", marks=pytest.mark.slow),
         pytest.param(
             3, "", "3 (", marks=pytest.mark.slow
         ),  # split or pool, by the time that log_prob takes

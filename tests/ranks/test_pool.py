@@ -5,6 +5,8 @@ import time
 import numpy as np
 import pytest
 
+from conftest import slow_but
+
 
 @pytest.fixture
 def script(launch, tmp_path):
@@ -62,7 +64,10 @@ pool = MPIPool(comm=MPI.COMM_WORLD)
 PATTERNS = [(pattern, 3) for pattern in DEMO] + [("is_master test", 1)]
 
 
-@pytest.mark.parametrize(("pattern", "ranks"), PATTERNS)
+QUICK = [("is_master test", 3), ("with block alone", 3), ("wait with a callback", 3), PATTERNS[-1]]
+
+
+@pytest.mark.parametrize(("pattern", "ranks"), slow_but(QUICK, PATTERNS))
 def test_patterns_of_the_documentation(script, pattern, ranks):
     inside = "    " if "with block" in pattern else ""
     body = ["tasks = list(zip(range(300), range(300)[::-1]))", "results = pool.map(worker, tasks)"]
@@ -100,7 +105,7 @@ with MPIPool() as pool:
     passed(script(ranks, text), f"fine {ranks}")
 
 
-@pytest.mark.parametrize("schedule", ["static", "demand"])
+@pytest.mark.parametrize("schedule", slow_but(["demand"], ["static", "demand"]))
 def test_types_of_results_are_kept(script, schedule):
     text = """
 from pmcmc import MPIPool
@@ -117,7 +122,7 @@ with MPIPool(schedule="%s") as pool:
     passed(script(3, text % schedule))
 
 
-@pytest.mark.parametrize("dill", [False, True])
+@pytest.mark.parametrize("dill", slow_but([True], [False, True]))
 def test_the_function_goes_out_once_and_again_when_it_changes(script, dill):
     text = """
 from pmcmc import MPIPool
@@ -195,13 +200,10 @@ with MPIPool(use_dill=True) as pool:
     passed(script(2, text, timeout=120), "fine")
 
 
-SLOW_KINDS = [
-    pytest.param(kind, marks=pytest.mark.slow)
-    for kind in ("schedule='static'", "root_works=False")
-]
+KINDS = ["schedule='demand'", "schedule='static'", "root_works=False", "use_dill=True"]
 
 
-@pytest.mark.parametrize("more", ["", *SLOW_KINDS, "use_dill=True"])
+@pytest.mark.parametrize("more", slow_but(KINDS[-1:], KINDS))
 def test_classes_of_tasks_and_results_keep_the_main_thread(script, more):
     """What pickle calls of them does not run beside a task."""
     text = """
@@ -235,7 +237,6 @@ with MPIPool(MORE) as pool:
         seen.clear()
     print("fine")
 """
-    more = more or "schedule='demand'"
     passed(script(3, text.replace("MORE", more)), "fine")
 
 
@@ -339,15 +340,10 @@ print("fine")
     assert done.stdout == "fine\n"
 
 
-@pytest.mark.parametrize(
-    ("schedule", "where"),
-    [
-        ("demand", "worker"),
-        ("static", "root"),
-        pytest.param("static", "worker", marks=pytest.mark.slow),
-        pytest.param("demand", "root", marks=pytest.mark.slow),
-    ],
-)
+PLACES = [(s, where) for s in ("static", "demand") for where in ("worker", "root")]
+
+
+@pytest.mark.parametrize(("schedule", "where"), slow_but([PLACES[2], PLACES[1]], PLACES))
 def test_a_failing_task_raises_on_rank_0_and_the_pool_goes_on(script, schedule, where):
     text = """
 import numpy as np, time

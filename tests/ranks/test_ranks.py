@@ -6,6 +6,7 @@ import emcee
 import numpy as np
 import pytest
 
+from conftest import slow_but
 from pmcmc.sampler.moves import SnookerMove
 from reference import (
     assert_same_as_plain,
@@ -118,7 +119,7 @@ QUICK = [(1, "split"), (2, "pool"), (3, "teams"), (5, "demand teams")]
 
 @pytest.mark.parametrize(
     ("ranks", "shape"),
-    [one if one in QUICK else pytest.param(*one, marks=pytest.mark.slow) for one in LAYOUTS],
+    slow_but(QUICK, LAYOUTS),
 )
 def test_mpich_draws_equal_plain_emcee(launch, tmp_path, model, ranks, shape):
     path = sample(launch, ranks, tmp_path, model, "blobs", shape, "x.h5")

@@ -84,11 +84,11 @@ def check_emcee(path, draws, before, after):
 @pytest.mark.parametrize(
     ("blobs", "step", "status"),
     [
-        ("none", 1, "running"),
         ("none", 3, "running"),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in [
+                ("none", 1, "running"),
                 ("record", 2, "running"),
                 ("none", 3, "stopped"),
                 ("record", len(COMMITS) - 1, "finished"),

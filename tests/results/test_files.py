@@ -75,6 +75,7 @@ def sampled(tmp_path):
     return tmp_path / "x.h5"
 
 
+@pytest.mark.slow
 def test_report_and_plot_know_their_own(tmp_path, sampled, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     commands.plot(sampled, Path("."), ["a"], False, 0, 1)

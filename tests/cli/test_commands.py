@@ -12,10 +12,11 @@ import pytest
 import pmcmc
 from background_job import Job
 from conftest import slow_but
+from pmcmc.cli import arguments
 from pmcmc.engine.team import TeamEvaluator
 from pmcmc.errors import StoreError, UsageError
 from pmcmc.results import plots
-from pmcmc.results.export import export
+from pmcmc.results.export import FORMATS, export
 from pmcmc.results.report import report
 
 NAMES = ["m", "log_f", "x*y z"]
@@ -113,6 +114,10 @@ def test_an_export_replaces_nothing_unasked(form, result, run, tmp_path):
     assert "exists, and nothing was changed" in again.stderr
     assert run("export", "--format", form, "--overwrite", cwd=tmp_path).returncode == 0
     assert {p.name for p in tmp_path.iterdir()} == set(files)
+
+
+def test_the_command_line_knows_all_forms():
+    assert arguments.FORMATS == tuple(FORMATS)
 
 
 def test_an_export_that_cannot_be_written(result, tmp_path):

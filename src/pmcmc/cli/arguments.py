@@ -206,11 +206,12 @@ def _of_report() -> Groups:
     return {"": [_FILE, output, _OVERWRITE, *_CUT]}
 
 
-def _of_export() -> Groups:
-    from ..results.export import FORMATS
+FORMATS = ("netcdf", "getdist", "npz", "csv")  # of results.export, which is slow to load
 
+
+def _of_export() -> Groups:
     form = _argument(
-        "--format", dest="form", metavar="|".join(FORMATS), required=True, choices=list(FORMATS)
+        "--format", dest="form", metavar="|".join(FORMATS), required=True, choices=FORMATS
     )
     output = _argument(
         *("-o", "--output"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +58,8 @@ def read_config(path: Path) -> dict[str, Any]:
         If it cannot be read, or has a key that is no option.
 
     """
+    import tomllib  # not needed where there is no such file
+
     try:
         with path.open("rb") as file:
             values = tomllib.load(file)

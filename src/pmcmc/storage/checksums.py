@@ -10,7 +10,6 @@ import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.lib.recfunctions import repack_fields
 
 if TYPE_CHECKING:
     from .._types import AnyArray
@@ -32,5 +31,7 @@ def add_rows(checksum: int, rows: AnyArray) -> int:
 
     """
     if rows.dtype.names:  # what lies between fields is not kept
+        from numpy.lib.recfunctions import repack_fields  # slow to load, and not always needed
+
         rows = repack_fields(rows, recurse=True)
     return zlib.crc32(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data, checksum)

@@ -117,7 +117,7 @@ def test_an_export_replaces_nothing_unasked(form, result, run, tmp_path):
 
 
 def test_the_command_line_knows_all_forms():
-    assert arguments.FORMATS == tuple(FORMATS)
+    assert tuple(FORMATS) == arguments.FORMATS
 
 
 def test_an_export_that_cannot_be_written(result, tmp_path):

@@ -93,7 +93,7 @@ def test_readme_commands_run(launch, tmp_path):
             most = 2
         assert words[0] == "python"
         if "--resume" in words:
-            words[words.index("--nsteps") + 1] = "3000"  # shorter here
+            words[words.index("--nsteps") + 1] = "6000"  # shorter here
         done = launch(ranks, *words[1:], cwd=tmp_path)
         assert done.returncode == 0, done
         if ranks and words[3] == "model.py" and "--resume" not in words:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -614,9 +615,9 @@ def test_what_this_python_suggests(monkeypatch, tmp_path):
 
     def version(name):
         if name not in there:
-            raise batch.metadata.PackageNotFoundError(name)
+            raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(batch.metadata, "version", version)
+    monkeypatch.setattr(metadata, "version", version)
     monkeypatch.setattr(sys, "prefix", sys.base_prefix)
     assert batch.here() == {"mpi": "module"}
     for name in ("mpich", "openmpi"):

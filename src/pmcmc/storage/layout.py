@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from importlib import metadata
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import h5py
@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 
 
 FORMAT, FORMAT_VERSION = "pmcmc", 1
-_EMCEE = metadata.version("emcee")  # before a model can hide it
+
+
+@cache
+def emcee_version() -> str:
+    """Return the version of emcee, as HDFBackend wants it in a file; not looked for again."""
+    from importlib import metadata  # slow to load, and no reader needs it
+
+    return metadata.version("emcee")
 
 
 def lay_out(file: h5py.File, header: Header) -> None:
@@ -83,7 +90,7 @@ def lay_out_ensemble(group: h5py.Group, rows: int, header: Header) -> None:
     """
     group.attrs.update(
         {
-            "version": _EMCEE,
+            "version": emcee_version(),
             "nwalkers": header.nwalkers,
             "ndim": header.ndim,
             "has_blobs": header.blobs is not None,

@@ -36,7 +36,13 @@ from . import timings
 from .checkpoint import STATUSES, Checkpoint, begun, group_name, shown
 from .file import GuardedFile, check_output, part_path, sync
 from .header import DATASETS, PHASES, Header
-from .layout import emcee_attributes_match, lay_out, read_status, write_emcee_attributes
+from .layout import (
+    emcee_attributes_match,
+    emcee_version,
+    lay_out,
+    read_status,
+    write_emcee_attributes,
+)
 from .place import OutputPlace, shown_path
 from .reader import RunReader, check_replaceable, open_to_read, reason
 from .starts import write_starts
@@ -48,6 +54,8 @@ if TYPE_CHECKING:
 _COPY_BYTES = 32 * 2**20
 _NUMBERS = itertools.count()  # of files in memory
 SAFE = "\n  What was committed before is safe in it: put this right, then go on with --resume"
+
+emcee_version()  # before a model can hide it
 
 
 class RunWriter:

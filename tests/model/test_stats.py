@@ -95,7 +95,7 @@ def test_the_line_starts_without_scipy_stats():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_run_has_the_draws_of_scipys_priors(tmp_path):
+def test_a_run_has_the_draws_of_scipys_priors():
     def log_likelihood(t):
         return -0.5 * float(t @ t)
 

@@ -86,6 +86,7 @@ def test_report_and_plot_know_their_own(tmp_path, sampled, monkeypatch, capsys):
         commands.plot(sampled, Path("."), ["a"], False, 0, 1)
     assert (tmp_path / "x-trace.png").read_bytes() == b"mine"
     commands.plot(sampled, Path("."), ["a"], True, 0, 1)
+    commands.report(sampled, None, False, 0, 1)
     assert (tmp_path / "x-trace.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -20,7 +20,8 @@ _held: list[Group] = []  # the ranks but 0 of each pool that this process was ra
 
 def hold(comm: Comm) -> None:
     """Note, on rank 0, that the other ranks of ``comm`` are a pool's from now on."""
-    _held.append(comm.Get_group().Excl([0]))
+    if comm.Get_size() > 1:
+        _held.append(comm.Get_group().Excl([0]))
 
 
 def refuse_held(comm: Comm, what: str) -> None:

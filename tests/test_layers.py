@@ -12,6 +12,7 @@ ROOT = Path(pmcmc.__file__).parent
 LEVELS = {  # a wing imports wings of lower levels
     "errors": 1,
     "streams": -1,
+    "tracebacks": -1,
     "forks": 0,
     "signals": 1,
     "text": 1,

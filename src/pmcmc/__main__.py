@@ -6,6 +6,7 @@ The order matters: numpy, which the command line imports, reads the number of th
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from .errors import ExitStatus, LaunchError, PmcmcError, exit_status
 from .mpi.startup import abort_with, launcher_rank, limit_threads, world
 from .signals import Signalled, SignalWatch
 
+_UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EBADF)  # of a stream
 _FAREWELL = 1.0  # seconds for threads of the model's to end with the run
 
 
@@ -47,11 +49,15 @@ def main() -> int:
         from .cli.main import main as run
 
         status = run(sys.argv[1:], Launch(comm, threads, watch, launch_error))
-        if comm is None:
+        if comm is None and sys.stdout is not None:  # it was closed
             sys.stdout.flush()
         return status
-    except BrokenPipeError:  # as by `| head`: nobody reads on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.filename is not None or error.errno not in _UNWRITABLE:
+            raise
+        streams.flush()
+        if error.errno != errno.EPIPE:  # that is `| head`: nobody reads on
+            streams.tell(f"pmcmc: error: stdout cannot be written: {error.strerror}", error=True)
         return ExitStatus.FAILED
     except PmcmcError as error:
         if rank == 0:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from . import streams
+from .tracebacks import traceback_text
 
 _HELD_BACK = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
@@ -59,7 +59,7 @@ def leave(exc: BaseException | None = None) -> NoReturn:
     elif isinstance(exc, SystemExit):
         status = exc.code if isinstance(exc.code, int) else int(exc.code is not None)
     else:
-        streams.tell("".join(traceback.format_exception(exc)), error=True, end="")
+        streams.tell(traceback_text(exc), error=True)
     streams.flush()
     os._exit(status)
 

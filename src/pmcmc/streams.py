@@ -7,6 +7,9 @@ import os
 import sys
 from typing import Any
 
+# what a model raises is shown as it is, but can neither move the cursor nor colour a line
+_CONTROLS = {c: f"\\x{c:02x}" for c in (*range(32), *range(127, 160)) if c not in b"\t\n"}
+
 
 def tell(text: str, error: bool = False, end: str = "\n") -> None:
     """Print a text, at once, if it can be printed anywhere.
@@ -14,7 +17,7 @@ def tell(text: str, error: bool = False, end: str = "\n") -> None:
     Parameters
     ----------
     text : str
-        What to say; what the stream's encoding lacks is replaced.
+        What to say; control characters, and what the stream's encoding lacks, are escaped.
     error : bool
         On stderr instead of stdout. Default: False.
     end : str
@@ -23,7 +26,7 @@ def tell(text: str, error: bool = False, end: str = "\n") -> None:
     """
     name = "stderr" if error else "stdout"
     for stream in (getattr(sys, name), getattr(sys, f"__{name}__")):
-        if _write(stream, text + end):
+        if _write(stream, text.translate(_CONTROLS) + end):
             return
 
 

@@ -268,19 +268,22 @@ def measure(job: tuple[str, str, int], nwalkers: int | None = None) -> tuple[flo
         nwalkers, ndim, target.log_prob, vectorize=True, moves=parse_moves(moves)
     )
     sampler.random_state = np.random.RandomState(seed).get_state()
+    thin = 10 if ndim >= 50 else 1  # tau is hundreds of steps there, and memory ends
     nsteps, burnin, tau = 2000, 0, math.inf
     state = start
     while True:
-        state = sampler.run_mcmc(state, nsteps - sampler.iteration, skip_initial_state_check=True)
+        state = sampler.run_mcmc(
+            state, nsteps - sampler.iteration, thin_by=thin, skip_initial_state_check=True
+        )
         chain, log_prob = sampler.get_chain(), sampler.get_log_prob()
         burnin = burnin or settled(chain, log_prob)
         if burnin:
             tau = longest_tau(chain[burnin:], log_prob[burnin:])
             if nsteps - burnin >= 200 * tau:
-                return burnin, tau
+                return thin * burnin, thin * tau
         nsteps *= 2
-        if nsteps * nwalkers * ndim > 1.5e8:  # 1.2 GB
-            return burnin or nsteps, tau
+        if nsteps * nwalkers * ndim > 1.7e8:  # 1.4 GB
+            return thin * (burnin or nsteps), thin * tau
 
 
 def main() -> None:

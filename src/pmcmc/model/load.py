@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
-import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .. import forks
 from ..errors import ModelError, UsageError
+from ..tracebacks import traceback_text
 
 BUILTIN = ("line",)
 _OLD_NAMES = {"lnprob": "log_prob", "lnlike": "log_likelihood", "lnprior": "log_prior"}
@@ -63,7 +65,7 @@ def find(model: str) -> Path | None:
     if model.endswith(".py") or "/" in model:
         path = Path(model)
         if not path.is_file():
-            raise UsageError(f"there is no model file {model} (in {Path.cwd()})")
+            raise UsageError(f"there is no model file {model} (in {_folder()})")
         return path
     try:
         spec = importlib.util.find_spec(model)
@@ -105,18 +107,19 @@ def read(model: str) -> dict[str, Any]:
         raise
     except BaseException as exc:
         what = f"sys.exit({exc.code!r})" if isinstance(exc, SystemExit) else type(exc).__name__
-        trace = exc.__traceback__
-        while trace is not None and _ours(trace.tb_frame.f_code.co_filename):
-            trace = trace.tb_next
-        lines = "".join(traceback.format_exception(type(exc), exc, trace)).rstrip()
+        if forks.in_child():
+            forks.leave(exc)
         raise ModelError(
-            f"the model {model} ended with {what} while it was loaded\n{lines}"
+            f"the model {model} ended with {what} while it was loaded\n{traceback_text(exc)}"
         ) from exc
     return _arguments(module, model)
 
 
-def _ours(filename: str) -> bool:
-    return filename == __file__ or filename.startswith("<frozen importlib")
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return "a folder that is gone"
 
 
 def _import(model: str, path: Path | None) -> ModuleType:

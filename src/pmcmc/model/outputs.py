@@ -183,7 +183,7 @@ class OutputFormat:
     def _blob_array(self, results: Sequence[Any]) -> npt.NDArray[Any]:
         try:
             array = np.array([tuple(r[1:]) for r in results], dtype=self.dtype)
-        except (TypeError, ValueError) as exc:
+        except (TypeError, ValueError, OverflowError) as exc:
             raise BadOutput(0, f"blobs that do not fit dtype {self.dtype}: {exc}") from None
         # emcee drops the axes of length one
         return array.reshape(len(results), *(k for k in array.shape[1:] if k != 1))
@@ -256,13 +256,23 @@ def _scalars(results: Sequence[Any]) -> FloatArray:
         if isinstance(results[0], str | bytes):
             raise TypeError
         values = np.array(results, dtype=np.float64).reshape(len(results))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         row = next((i for i, r in enumerate(results) if not _is_number(r)), 0)
         raise BadOutput(
-            row, f"{results[row]!r}", "expected one number, or with blobs a tuple: return lp, a, b"
+            row,
+            _shown(results[row]),
+            "expected one number, or with blobs a tuple: return lp, a, b",
         ) from None
     _refuse_bad(values, results)
     return values
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # an object of the model's, or an integer of too many digits
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _is_number(value: Any) -> bool:
@@ -270,7 +280,7 @@ def _is_number(value: Any) -> bool:
         return False
     try:
         float(np.asarray(value).item())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
     return True
 

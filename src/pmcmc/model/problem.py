@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from .. import forks
 from ..errors import EvaluationError, ModelError
-from . import calls, checks, load
+from ..tracebacks import traceback_text
+from . import checks, load
 from .calls import Caller, CallFailed
 from .outputs import BadOutput, Evaluation, OutputFormat, column, has_parts
 from .priors import Prior
@@ -326,18 +327,14 @@ class Problem:
     def _raised(self, exc: BaseException, theta: FloatArray, where: str) -> NoReturn:
         if isinstance(exc, BadOutput):
             raise self._unfit(exc, np.atleast_2d(theta), where) from None
-        trace = exc.__traceback__
-        while trace is not None and trace.tb_frame.f_code.co_filename in (
-            __file__,
-            calls.__file__,
-        ):
-            trace = trace.tb_next
-        lines = "".join(traceback.format_exception(type(exc), exc, trace)).rstrip()
+        if forks.in_child():
+            forks.leave(exc)
+        lines = traceback_text(exc)
         if isinstance(exc, SystemExit):
             what = f"called sys.exit({exc.code!r})"
         else:
             what = f"raised {type(exc).__name__}: {exc}"
-        if isinstance(exc, TypeError) and trace is None:  # the call itself
+        if isinstance(exc, TypeError) and lines.startswith("TypeError"):  # the call itself
             lines += (
                 "\n  it is called with theta, and args and kwargs where the model has them: "
                 "args = (x, y, yerr)"

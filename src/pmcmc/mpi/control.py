@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import socket
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from mpi4py import MPI
 
 from ..errors import ControlFlow, EvaluationError, Interrupted, PmcmcError, RankError
 from ..signals import Signalled
+from ..tracebacks import traceback_text
 from .broadcast import Broadcast, pack, room, unpack
 from .startup import abort, where
 from .waiting import probe_twice, wait_for, wait_until
@@ -284,9 +284,10 @@ class ControlChannel:
                 f"stopped by {failure.args[0]}{self.where} before the sampling began: nothing was "
                 "written"
             )
-        lines = "".join(traceback.format_exception(failure)).rstrip()
+        lines = traceback_text(failure)
+        alone = f"{type(failure).__name__}: {failure}".rstrip(": ")
         return RankError(
-            f"{type(failure).__name__}: {failure}{self.where}\n{lines}",
+            f"{alone}{self.where}\n{lines}" if "\n" in lines else f"{alone}{self.where}",
             rank=self.rank,
             host=socket.gethostname(),
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import forks
+from ..tracebacks import traceback_text
 
 if TYPE_CHECKING:
     from .._types import AnyArray
@@ -73,7 +73,7 @@ class Failure:
             pickle.loads(data)
         except Exception:  # it does not travel: its traceback as text does
             data = None
-        text = "".join(traceback.format_exception(exc)).rstrip()
+        text = traceback_text(exc)
         return cls(task, f"{type(exc).__name__}: {exc}", text, place, data, exc)
 
 

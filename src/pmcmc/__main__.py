@@ -14,7 +14,7 @@ import threading
 import time
 from typing import NoReturn
 
-from . import streams
+from . import forks, streams
 from .cli.arguments import needs_ranks
 from .errors import ExitStatus, LaunchError, PmcmcError, exit_status
 from .mpi.startup import abort_with, launcher_rank, limit_threads, world
@@ -86,6 +86,12 @@ def leave(status: int) -> NoReturn:
     for thread in others:
         thread.join(max(0.0, limit - time.monotonic()))
     left = [thread.name for thread in others if thread.is_alive()]
+    if children := forks.left_behind():
+        streams.tell(
+            f"pmcmc: a process that the model started runs on ({children[0]}): the launcher may "
+            "wait for it",
+            error=True,
+        )
     streams.flush()
     if not left:
         sys.exit(status)

@@ -123,6 +123,22 @@ threading.Thread(target=time.sleep, args=(1000,), name="watcher").start()
     assert pmcmc.load(tmp_path / "x.h5").status == "finished"
 
 
+def test_a_process_of_the_model_that_runs_on_is_named(launch, tmp_path, model):
+    """MPICH's mpiexec waits for it: it has the rank's streams."""
+    text = (
+        "import subprocess\nndim, initial, child = 2, [0.0, 0.0], []\n"
+        "def log_prob(theta):\n"
+        "    if not child:\n"
+        "        child.append(subprocess.Popen(['sleep', '2']))\n"
+        "    return -float(theta @ theta)\n"
+    )
+    args = [model(text), "--nsteps", "40", "--burnin", "0", "--mode", "split", "--output", "x.h5"]
+    done = launch(1, "-m", "pmcmc", *args, cwd=tmp_path, timeout=60)
+    assert done.returncode == 0, done
+    assert "a process that the model started runs on (" in done.stderr
+    assert ", sleep): the launcher may wait for it" in done.stderr
+
+
 def test_a_task_of_the_pool_that_forks(launch, tmp_path):
     (tmp_path / "script.py").write_text("""
 import os

@@ -109,6 +109,9 @@ def test_draws_that_are_no_numbers_are_said_by_every_command(tmp_path, sampled):
     for words in (("summary",), ("export", "--format", "csv")):
         done = command(tmp_path, "-m", "pmcmc", words[0], "x.h5", *words[1:])
         assert (done.returncode, done.stderr) == (0, f"note: {line}"), done
+    done = command(tmp_path, "-m", "pmcmc", "status", "x.h5")
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert f"note: {line}" in done.stdout
     for name in ("report", "plot"):
         done = command(tmp_path, "-m", "pmcmc", name, "x.h5")
         assert (done.returncode, done.stderr) == (1, f"pmcmc: error: no pictures: {line}"), done

@@ -142,6 +142,7 @@ def status(path: Path | None, verify: bool, as_json: bool, of_run: list[str] | N
             "file": str(path),
             "status": now,
             "exit_status": code,
+            "not_finite": result.not_finite(),
             "writer": None if writer is None else str(writer),
             "notes": [] if writer is None else read_notes(path, writer),
             "steps": sum(result.steps),
@@ -156,6 +157,8 @@ def status(path: Path | None, verify: bool, as_json: bool, of_run: list[str] | N
         return code
     short = ", short of its stop rule" if code == ExitStatus.SHORT else ""
     print(f"{path}: {now}{short}, {steps_done(result)} ({result.problem})")
+    if wrong := result.not_finite():
+        print(f"note: {wrong}")
     for one in damaged or ():
         print(f"damaged: {one}: these draws are not those that were written")
     if verify and not damaged:

@@ -35,7 +35,7 @@ problem = pmcmc.Problem(
 )
 result = pmcmc.run(problem, nwalkers=32, seed=1)  # until there are enough draws
 
-if result is not None:  # on rank 0; with output="line.h5" every rank gets the result
+if pmcmc.is_root():  # once, not on every rank
     print(result.summary(), result.verdict(), sep="\n\n")
     draws = result.get_chain(flat=True)
     print(f"{len(draws)} draws; P(m < -1) = {np.mean(draws[:, 0] < -1):.2f}")

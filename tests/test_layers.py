@@ -13,6 +13,7 @@ LEVELS = {  # a wing imports wings of lower levels
     "errors": 1,
     "streams": -1,
     "tracebacks": -1,
+    "pickles": 1,
     "forks": 0,
     "signals": 1,
     "text": 1,
@@ -30,6 +31,8 @@ LEVELS = {  # a wing imports wings of lower levels
     "prepare": 8,
     "results": 8,
     "engine": 9,
+    "launch": 9,
+    "api": 10,
     "cli": 10,
 }
 FACE = ("__init__", "__main__")  # import any

@@ -67,7 +67,8 @@ def test_given_values_stand_over_defaults():
 def test_run_spells_out_every_option():
     parameters = inspect.signature(pmcmc.run).parameters.values()
     keywords = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
-    assert [p.name for p in keywords] == [n for n in OPTIONS if n != "dry_run"]
+    asked = ["ranks", "launcher", *(n for n in OPTIONS if n != "dry_run")]
+    assert [p.name for p in keywords] == asked
     assert all(p.default is None for p in keywords)  # not given: with resume, the file's
     text = inspect.getdoc(pmcmc.run)
     told = dict(re.findall(r"^(\w+) : .*\n((?:    .*\n)+)", text, re.M))
@@ -83,11 +84,15 @@ def test_run_spells_out_every_option():
 
 def test_the_command_line_has_every_option():
     command, given = parse([])
-    assert (command, [n for n in given if n not in ("model", "config")]) == ("run", [*OPTIONS])
+    assert (command, [n for n in given if n not in ("model", "config", "ranks")]) == (
+        "run",
+        [*OPTIONS],
+    )
     assert set(given.values()) == {None}  # not given
     flags = [f for argument in COMMANDS["run"].arguments() for f in argument.long_flags()]
     switched = ["--" + name.replace("_", "-") for name in OPTIONS]
-    assert [f for f in flags if f not in ("--config", "--no-progress", "--no-rescue")] == switched
+    besides = ("--config", "--ranks", "--no-progress", "--no-rescue")
+    assert [f for f in flags if f not in besides] == switched
     slurm = {f for argument in COMMANDS["slurm"].arguments() for f in argument.long_flags()}
     assert set(flags) < slurm
 
@@ -105,7 +110,7 @@ def test_the_table_in_the_readme():
     lines = text[text.index("| option | meaning | default |") :].split("\n\n")[0].splitlines()[2:]
     rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     table = {re.match("`--([a-z-]+)", row[0])[1].replace("-", "_"): row[2] for row in rows}
-    assert [name for name in table if name != "config"] == list(OPTIONS)
+    assert [name for name in table if name not in ("config", "ranks")] == list(OPTIONS)
     for name, option in OPTIONS.items():
         if option.metavar is not None and option.default is not None:
             number = isinstance(option.default, int | float)

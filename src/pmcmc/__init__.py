@@ -11,13 +11,14 @@ before numpy is.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .api import run, start
     from .diagnostics.summary import Summary
-    from .engine.run import run
     from .errors import (
         EvaluationError,
         Interrupted,
@@ -28,15 +29,22 @@ if TYPE_CHECKING:
         StoreError,
         UsageError,
     )
+    from .launch.handle import Run
+    from .launch.jobs import Job, load_job, submit
     from .model import stats
     from .model.problem import Problem
+    from .mpi.startup import is_root
     from .pool.mpipool import MPIPool
     from .prepare.plan import Plan, make_plan
     from .results.result import Result, load
 
+if sys.platform == "win32":
+    raise ImportError("pmcmc runs on Linux and macOS: on Windows, install and use it in WSL")
+
 __all__ = [
     "EvaluationError",
     "Interrupted",
+    "Job",
     "LaunchError",
     "MPIPool",
     "ModelError",
@@ -45,14 +53,19 @@ __all__ = [
     "Problem",
     "RankError",
     "Result",
+    "Run",
     "StoreError",
     "Summary",
     "UsageError",
     "__version__",
+    "is_root",
     "load",
+    "load_job",
     "make_plan",
     "run",
+    "start",
     "stats",
+    "submit",
 ]
 
 _HOMES = {
@@ -62,7 +75,13 @@ _HOMES = {
     "Problem": "model.problem",
     "Result": "results.result",
     "load": "results.result",
-    "run": "engine.run",
+    "run": "api",
+    "start": "api",
+    "Run": "launch.handle",
+    "Job": "launch.jobs",
+    "load_job": "launch.jobs",
+    "submit": "launch.jobs",
+    "is_root": "mpi.startup",
     "Summary": "diagnostics.summary",
     "stats": "model.stats",
 }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 from typing import Any
 
+TERMINAL = "PMCMC_TERMINAL"  # set where what started the ranks passes stderr on to a terminal
 # what a model raises is shown as it is, but can neither move the cursor nor colour a line
 _CONTROLS = {c: f"\\x{c:02x}" for c in (*range(32), *range(127, 160)) if c not in b"\t\n"}
 
@@ -44,11 +46,30 @@ def flush() -> None:
 
 
 def is_terminal(error: bool = True) -> bool:
-    """Tell whether stderr, or stdout, is a terminal."""
+    """Tell whether stderr, or stdout, is a terminal, or is passed on to one by a launcher."""
+    if error and os.environ.get(TERMINAL):
+        return True
     try:
         return bool((sys.stderr if error else sys.stdout).isatty())
     except (AttributeError, OSError, ValueError):
         return False
+
+
+def may_reach_a_terminal() -> bool:
+    """Tell whether stderr is passed on, perhaps to a terminal: no file, no batch job."""
+    try:
+        mode = os.fstat(sys.stderr.fileno()).st_mode
+    except (AttributeError, OSError, ValueError):
+        return False
+    piped = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+    return piped and "SLURM_JOB_ID" not in os.environ
+
+
+def escape_what_cannot_be_encoded() -> None:
+    """Let every print of a name that the stream's encoding lacks come out, with escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # none, closed, another
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
 def keep_descriptors() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import psutil
 
 from conftest import Launcher, _launcher, clean_env
 from pmcmc.storage.checkpoint import group_name
@@ -64,6 +65,9 @@ def run(command: list[str], folder: Path, **env: str) -> Ended:
             status = job.wait(SECONDS)
         except subprocess.TimeoutExpired:
             status = None
+            for rank in psutil.Process(job.pid).children(recursive=True):  # sessions of their own
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    rank.kill()
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(job.pid, number)

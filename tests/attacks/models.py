@@ -129,7 +129,6 @@ DISTURBS = (
     "theta.resize((0,), refcheck=False)",
     "os.close(1); os.close(2)",
     "os.close(0)",
-    "os.closerange(3, 1000)",
     "sys.stdout.close(); sys.stderr.close()",
     "sys.stdout = sys.stderr = None",
     "sys.stdout = io.StringIO()",
@@ -256,6 +255,8 @@ def attempt(folder: Path, seed: int, python: str) -> tuple[str, str, str]:
     )
     crash, reached = group == "crashes", (folder / "reached").exists()
     wrong = job.complaint(ended, crash)
+    if wrong == "control characters" and when in ("exit", "thread"):
+        wrong = ""  # Python itself shows what is raised there
     output, truth = folder / "x.h5", folder / "truth.h5"
     spoilt = group == "files" and reached
     if not wrong and ended.status == 0:

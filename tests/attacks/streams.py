@@ -87,7 +87,7 @@ COMMANDS = (
 
 
 def _run(more: str = "") -> str:
-    here = " ".join(RUN[1:]).replace("model.py", "$HERE/model.py").replace("x.h5", "$HERE/x.h5")
+    here = " ".join(RUN).replace("model.py", "$HERE/model.py").replace("x.h5", "$HERE/x.h5")
     return f"{here} {more}"
 
 

@@ -271,6 +271,100 @@ def test_preemption(cluster, mpich, openmpi, folder, undisturbed):
         assert_same_files(output, undisturbed(MORE_STEPS))
 
 
+@pytest.fixture
+def logged_in(mpich, folder, monkeypatch):
+    """Let this process be that of somebody who has logged in, in a folder of theirs."""
+    env = mpich.cluster.env(mpich.env())
+    for name in set(os.environ) - set(env):
+        monkeypatch.delenv(name)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    monkeypatch.chdir(folder)
+    return mpich.cluster
+
+
+def sent(fast, seconds=0.02):
+    """Return a problem that only this process knows."""
+
+    def log_prob(theta):
+        if not fast.exists():
+            time.sleep(seconds)
+        return -0.5 * float(theta @ theta)
+
+    return pmcmc.Problem(log_prob, ndim=2, initial=[0.0, 0.0], name="sent")
+
+
+SENT = {"nwalkers": 8, "nensembles": 2, "burnin": 10, "seed": 1, "time": "2", "ranks": 2}
+
+
+def same_draws(output, nsteps, fast):
+    """Compare a file with a run in this process."""
+    fast.touch()
+    given = {name: SENT[name] for name in ("nwalkers", "nensembles", "burnin", "seed")}
+    pmcmc.run(sent(fast), nsteps=nsteps, output="alone.h5", **given)
+    assert_same_files(output, "alone.h5")
+
+
+def test_submit_from_python(logged_in, folder):
+    (folder / "fast").touch()
+    job = pmcmc.submit(sent(folder / "fast"), output="x.h5", nsteps=STEPS, **SENT)
+    assert job.state in ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "COMPLETED")
+    result = job.wait(60)
+    assert result.status == "finished", job.log
+    assert "2 (split): 2 teams of 1 rank" in job.log
+    assert not job.in_queue
+    for found in (pmcmc.load_job(folder), pmcmc.load_job(job.id), pmcmc.load_job("x.h5")):
+        assert (found.id, found.output) == (job.id, folder / "x.h5")
+    assert repr(job).startswith(f"<pmcmc.Job {job.id} of sent: ")
+    assert "draws" in job._repr_html_()
+    (problem,) = folder.glob(".x.h5.*.problem")
+    assert problem.stat().st_mode & 0o777 == 0o600
+    same_draws(folder / "x.h5", STEPS, folder / "fast")
+
+
+def test_cancel_and_resubmit_from_python(logged_in, folder):
+    given = {"output": "x.h5", "nsteps": MORE_STEPS, "checkpoint": 1}
+    job = pmcmc.submit(sent(folder / "fast"), **given, **SENT)
+    assert job.wait(0.2) is None
+    committed(logged_in, folder / "x.h5")
+    with pytest.raises(pmcmc.LaunchError, match="is in the queue"):
+        job.resubmit()
+    assert sum(job.result().steps) < MORE_STEPS
+    job.cancel()
+    assert job.wait(60).status == "stopped", job.log
+    (folder / "fast").touch()
+    again = pmcmc.load_job(folder).resubmit()
+    assert again.id != job.id
+    assert again.wait(60).status == "finished", again.log
+    same_draws(folder / "x.h5", MORE_STEPS, folder / "fast")
+
+
+def test_preemption_of_a_job_from_python(logged_in, mpich, folder):
+    given = {"output": "x.h5", "nsteps": MORE_STEPS, "checkpoint": 1, "partition": "low"}
+    job = pmcmc.submit(sent(folder / "fast"), requeue=True, nodes="1", **given, **SENT)
+    committed(logged_in, folder / "x.h5", 2)
+    node = logged_in.job(job.id)["NodeList"]
+    high = ("--partition=high", f"--nodelist={node}", "--exclusive")
+    logged_in.running(mpich.submit(folder, *high, "--output=high.log", "--wrap", "sleep 2"))
+    assert job.in_queue
+    (folder / "fast").touch()
+    assert job.wait(120).status == "finished", job.log
+    assert logged_in.job(job.id)["Restarts"] != "0"
+    same_draws(folder / "x.h5", MORE_STEPS, folder / "fast")
+
+
+def test_submit_from_the_command_line(logged_in, mpich, folder, undisturbed):
+    words = [*map(str, SAMPLING), "--nsteps", str(STEPS), "--seed", "1", "--ranks", "2"]
+    command = [mpich.launcher.python, "-m", "pmcmc", "slurm", "model.py", "--submit", *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    job = pmcmc.load_job(folder)
+    assert done.stdout.startswith(f"job {job.id}: model.h5, script model.job.sh\n")
+    assert job.wait(60).status == "finished", job.log
+    assert_same_files(folder / "model.h5", undisturbed(STEPS))
+
+
 def test_time_limit(cluster, long_jobs, undisturbed):
     """Submitted when the session began: they stop before their minute is over, and go on."""
     for job, output in long_jobs.items():

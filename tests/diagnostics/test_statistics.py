@@ -91,7 +91,7 @@ import resource, sys, time
 from pathlib import Path
 import numpy as np
 from pmcmc.storage.reader import RunReader
-from pmcmc.diagnostics.stopping import StopRules, progress_text
+from pmcmc.diagnostics.stopping import StopRules, worst_figures
 from pmcmc.diagnostics.statistics import ChainStatistics
 
 def value(e, rows, w, column):

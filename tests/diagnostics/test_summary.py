@@ -93,7 +93,7 @@ def test_too_few_draws_say_what_to_do(bad, words, nsteps):
     how = Continuation(open_ended=True, at_most=True)
     assert f"the same command with --resume --nsteps {nsteps}" in text(again(how))
     assert max(map(len, str(verdict).splitlines())) <= 80
-    assert resumed.format('with nsteps="auto"') in text(again(Continuation(resumable=False)))
+    assert resumed.format('with nsteps="auto" it') in text(again(Continuation(resumable=False)))
 
 
 def test_what_was_asked_for_counts():

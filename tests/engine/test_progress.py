@@ -80,7 +80,7 @@ def test_a_burnin_whose_end_nobody_knows_tells_its_step(capsys, monkeypatch):
 
 def test_without_progress_nothing_is_worked_out(problem, capsys, monkeypatch):
     monkeypatch.setattr(
-        pmcmc.engine.convergence, "progress_text", lambda *_: pytest.fail("worked out")
+        pmcmc.engine.convergence, "worst_figures", lambda *_: pytest.fail("worked out")
     )
     pmcmc.run(problem, nsteps=200, **RUN)
     assert capsys.readouterr().out == ""

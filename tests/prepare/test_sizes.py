@@ -75,7 +75,7 @@ def test_a_disk_with_less_room_than_the_draws_will_take_is_said(tmp_path, monkey
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("n" * 300 + ".h5", r"has 303 bytes: give one of at most 23\d with --output"),
+        ("n" * 300 + ".h5", r"has 303 bytes: give one of at most 23\d with output"),
         ("é" * 120 + ".h5", r"has 243 bytes: give one of at most 23\d"),
         ("loop.h5", "cannot be written: "),
         ("no\0name.h5", "output: expected a file name"),

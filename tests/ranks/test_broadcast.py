@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from conftest import slow_but
-from pmcmc.mpi.broadcast import pack, pack_by_dill, unpack, unpack_by_dill
+from pmcmc.pickles import pack, pack_by_dill, unpack, unpack_by_dill
 
 MB = 2**20
 # prints the peak of rank 0's memory, in bytes, after a run of a problem that it alone has

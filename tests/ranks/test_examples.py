@@ -91,6 +91,9 @@ def test_readme_commands_run(launch, tmp_path):
         if words[0] == "mpiexec":
             ranks, words = min(int(words[2]), most), words[3:]
             most = 2
+        if "--ranks" in words and "slurm" not in words:
+            at = words.index("--ranks") + 1
+            words[at], most = str(min(int(words[at]), most)), 2
         assert words[0] == "python"
         if "--resume" in words:
             words[words.index("--nsteps") + 1] = "6000"  # shorter here
@@ -104,6 +107,7 @@ def test_readme_commands_run(launch, tmp_path):
 def test_readme_python_works(launch, tmp_path):
     text = (ROOT / "README.md").read_text()
     load, script = re.findall(r"```python\n(.*?)```", text, re.S)[2:4]
+    started = re.findall(r"```python\n(.*?)```", text, re.S)[4]
     head = "import numpy as np\nx = y = np.arange(3.0)\np0 = [0.0, 0.0]\n"
     head += "def log_prob(t, x, y): return -0.5 * np.sum((y - t[0] * x - t[1]) ** 2)\n"
     assert "nsteps=5000" in script  # shorter here
@@ -111,6 +115,12 @@ def test_readme_python_works(launch, tmp_path):
     (tmp_path / "script.py").write_text("import pmcmc\n" + head + script)
     assert launch(2, "script.py", cwd=tmp_path).returncode == 0
     shutil.copy(tmp_path / "line.h5", tmp_path / "model.h5")
+    assert "ranks=8)" in started
+    started = started.replace("ranks=8)", "ranks=2, nsteps=300, burnin=50)")
+    started = started.replace("def log_prob(theta, x, y, yerr): ...", "yerr = 1.0")
+    head = head.replace("(t, x, y)", "(t, x, y, yerr)").replace("[0.0, 0.0]", "[0.0, 0.0, 0.0]")
+    (tmp_path / "started.py").write_text(head + started)
+    assert launch(0, "started.py", cwd=tmp_path).returncode == 0
     (tmp_path / "load.py").write_text(load)
     done = launch(0, "load.py", cwd=tmp_path)
     assert done.returncode == 0, done

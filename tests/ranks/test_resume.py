@@ -201,7 +201,7 @@ def test_a_target_below_what_there_is(path, undisturbed, extra, rows):
     for nsteps in (10, least - 1):
         message = (
             rf"nsteps is {nsteps}, but .*x\.h5 already holds {least} steps, up to {rows[0]} in an "
-            rf"ensemble: use --nsteps {least} or more"
+            rf"ensemble: use nsteps={least} or more"
         )
         with pytest.raises(pmcmc.UsageError, match=message):
             go_on(path, nsteps=nsteps)
@@ -356,7 +356,7 @@ def test_moves_as_objects_of_the_caller(tmp_path):
         ({"nensembles": 2}, "nensembles is 2, and 3 in the file"),
         ({"burnin": 7}, "burnin is 7, and 6 in the file"),
         ({"thin_by": 1}, "thin_by is 1, and 2 in the file"),
-        ({"seed": 6, "thin_by": 1}, "seed is 6.*; thin_by is 1.*--output"),
+        ({"seed": 6, "thin_by": 1}, "seed is 6.*; thin_by is 1.*output"),
     ],
 )
 def test_settings_that_must_stay(path, changes, message):

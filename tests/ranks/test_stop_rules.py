@@ -272,7 +272,7 @@ def test_a_rule_in_memory_and_thinned():
     [
         ({"until_rhat": 1.0}, "until_rhat: expected an R-hat above 1, got 1.0"),
         ({"until_ess": -3}, "until_ess: expected an effective number of draws above 0, got -3"),
-        ({"until_rhat": 1.01, "nensembles": 1}, "use --nensembles 2 or more"),
+        ({"until_rhat": 1.01, "nensembles": 1}, "use nensembles=2 or more"),
         ({"burnin": "long"}, "burnin: expected a whole number of at least 0, or auto, got 'long'"),
     ],
 )

@@ -14,7 +14,7 @@ from conftest import clean_env
 from pmcmc.cli import commands
 from pmcmc.errors import UsageError
 from pmcmc.results.files import write_file
-from pmcmc.results.report import MADE_BY
+from pmcmc.results.html import MADE_BY
 
 OWN = f'<!DOCTYPE html><meta name="generator" content="{MADE_BY}">'.encode()
 

@@ -262,7 +262,7 @@ def test_a_run_is_quiet_and_leaves_the_global_random_state_alone(capfd):
     ("options", "message"),
     [
         ({"nstep": 3}, "there is no option nstep"),
-        ({"nwalkers": 2}, "nwalkers is 2; .* needs at least 4 .*: use --nwalkers 4 or more"),
+        ({"nwalkers": 2}, "nwalkers is 2; .* needs at least 4 .*: use nwalkers=4 or more"),
         ({"nwalkers": 7}, "nwalkers is 7; expected an even number"),
         ({"nsteps": 2}, "nsteps is 2, .* nensembles is 3"),
         ({"teams": 2, "mode": "pool"}, "teams is 2 and mode is pool"),

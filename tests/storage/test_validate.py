@@ -185,11 +185,26 @@ def test_locks_of_strangers(path, what):
 
 
 @pytest.mark.slow
-def test_a_campaign_of_altered_files():
+def test_a_campaign_of_attacks():
     """The short version of `python tests/attack.py`, which says what it does."""
     script = Path(__file__).parents[1] / "attack.py"
     done = subprocess.run(
-        [sys.executable, str(script), "--files", "30", "--seed", "7000"],
+        [
+            sys.executable,
+            str(script),
+            *[
+                "--files",
+                "30",
+                "--models",
+                "8",
+                "--pools",
+                "3",
+                "--streams",
+                "8",
+                "--seed",
+                "7000",
+            ],
+        ],
         env=clean_env() | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,

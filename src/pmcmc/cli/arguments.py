@@ -138,6 +138,7 @@ _CUT = (
 _OVERWRITE = _argument(
     "--overwrite", action="store_true", help="replace files that pmcmc did not make"
 )
+_FOLLOW = _argument("--follow", action="store_true", help="show how far the run is, until it ends")
 _VERIFY = _argument(
     "--verify",
     action="store_true",
@@ -162,15 +163,25 @@ def _model() -> list[Argument]:
     ]
 
 
+_RANKS = _argument(
+    "--ranks",
+    metavar="N",
+    help="start so many ranks, as mpiexec -n N would; refused under a launcher",
+)
+
+
 def _of_run() -> Groups:
-    return {"": [*_model(), *map(_option, OPTIONS.values())]}
+    return {"": [*_model(), _RANKS, *map(_option, OPTIONS.values())]}
 
 
 def _of_slurm() -> Groups:
     from ..slurm.script_options import SCRIPT_OPTIONS
 
+    submit = _argument(
+        "--submit", action="store_true", help="hand the script to sbatch, and say which job it is"
+    )
     return {
-        "": _model(),
+        "": [*_model(), submit],
         "options of the job": map(_option, SCRIPT_OPTIONS.values()),
         "options of the run": map(_option, OPTIONS.values()),
     }
@@ -244,7 +255,7 @@ COMMANDS = {
     "status": Command(
         "what is in a file (exit status: 0 finished, 3 finished short of its stop rule, 4 a job "
         "is writing it, 75 to be resumed, 1 unusable)",
-        lambda: {"": [_FILE_OR_NONE, _VERIFY, _JSON, _OF_RUN]},
+        lambda: {"": [_FILE_OR_NONE, _FOLLOW, _VERIFY, _JSON, _OF_RUN]},
     ),
     "slurm": Command(
         "print a Slurm batch script",

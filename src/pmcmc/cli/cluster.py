@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ExitStatus
 from ..slurm import script as slurm_script
 from ..slurm import script_options as batch
+from ..storage.place import shown_path
 from . import settings
 
 if TYPE_CHECKING:
@@ -20,10 +21,17 @@ def doctor(launch: Launch, output: str, as_json: bool) -> int:
     return examine(launch.comm, output, as_json, launch.error, launch.threads)
 
 
-def slurm(**arguments: Any) -> int:
-    """Print the batch script of a run."""
+def slurm(submit: bool, **arguments: Any) -> int:
+    """Print the batch script of a run, or hand it to sbatch."""
     job = {name: arguments.pop(name) for name in batch.SCRIPT_OPTIONS}
     job = {name: value for name, value in job.items() if value is not None}
     name, options = settings.read(arguments)
+    if submit:
+        from ..launch.jobs import submit_run
+
+        sent = submit_run(name, job, options)
+        print(f"job {sent.id}: {shown_path(sent.output)}, script {shown_path(sent.script)}")
+        print(f"to see how far it is: python -m pmcmc status {shown_path(sent.output)} --follow")
+        return ExitStatus.DONE
     print(slurm_script.script(name, {**batch.here(), **job}, options), end="")
     return ExitStatus.DONE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,9 @@ from ..results.result import Result, load
 from ..storage.lock import being_written
 from ..storage.lock_owner import LockOwner
 from ..storage.notes import read_notes
+from ..storage.progress_record import ProgressRecord
 from ..storage.verify import verify as compare_checksums
-from ..text import announced, count_text, ordinal_text, span_text
+from ..text import announced, count_text, duration_text, ordinal_text, span_text
 from . import settings
 
 
@@ -55,8 +56,8 @@ def plot(
 ) -> int:
     """Write the plots as PNG files."""
     _draw_without_a_window()
+    from ..results.html import png
     from ..results.plots import figures
-    from ..results.report import png
 
     result = _load(path, to_draw=True).cut(discard, thin)
     with announced("working out figures and plots"):
@@ -112,11 +113,17 @@ def export(
     return ExitStatus.DONE
 
 
-def status(path: Path | None, verify: bool, as_json: bool, of_run: list[str] | None) -> int:
+def status(
+    path: Path | None, follow: bool, verify: bool, as_json: bool, of_run: list[str] | None
+) -> int:
     """Print what is in a file; return the exit status that goes with it."""
     path = path if of_run is None else settings.output_of(of_run)
     if path is None:
         raise UsageError("status: expected FILE, or --of-run and the words of a run")
+    if follow:
+        from .follow import Follower
+
+        Follower(path).watch()
     try:
         result = load(path)
     except StoreError as exc:
@@ -129,6 +136,7 @@ def status(path: Path | None, verify: bool, as_json: bool, of_run: list[str] | N
             return ExitStatus.FAILED
         raise
     now, writer = _now(path, result)
+    progress = None if writer is None else read_notes(path, writer)
     code = ExitStatus.BEING_WRITTEN if writer else ExitStatus.STOPPED
     if now == "finished":
         code = ExitStatus.SHORT if result.short else ExitStatus.DONE
@@ -144,7 +152,8 @@ def status(path: Path | None, verify: bool, as_json: bool, of_run: list[str] | N
             "exit_status": code,
             "not_finite": result.not_finite(),
             "writer": None if writer is None else str(writer),
-            "notes": [] if writer is None else read_notes(path, writer),
+            "notes": [] if progress is None else list(progress.waiting),
+            "progress": None if progress is None else progress.to_dict(),
             "steps": sum(result.steps),
             "nsteps": result.nsteps,
             "burnin_steps": min(result.burnin_steps),
@@ -166,13 +175,27 @@ def status(path: Path | None, verify: bool, as_json: bool, of_run: list[str] | N
         print(f"checksums: {none if damaged is None else 'all draws are as they were written'}")
     if writer:
         print(f"it is being written by {writer}, since {writer.since}")
-        for note in read_notes(path, writer):
-            print(note)
+        for line in () if progress is None else progress_lines(progress):
+            print(line)
     elif code == ExitStatus.SHORT:
         print("to go on: the command that made it, with --resume and a higher --nsteps")
     elif code == ExitStatus.STOPPED:
         print("to go on: the command that made it, with --resume, on any number of ranks")
     return code
+
+
+def progress_lines(progress: ProgressRecord) -> Iterator[str]:
+    """Return what a job that is at work tells of itself, a line each."""
+    if progress.rate:
+        left = ""
+        if progress.seconds_left is not None:
+            left = f"; {duration_text(progress.seconds_left)} left"
+            if progress.goal is not None:
+                left += f", enough at about step {progress.goal} of each ensemble"
+        yield f"{progress.rate:.3g} steps/s{left}"
+    if progress.lacking:
+        yield f"lacking: {progress.lacking}"
+    yield from progress.waiting
 
 
 def _now(path: Path, result: Result) -> tuple[str, LockOwner | None]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import streams
@@ -11,6 +13,8 @@ from ..diagnostics.stopping import StopRules
 from ..engine.progress import ProgressReporter
 from ..engine.run import ALREADY, execute
 from ..errors import ExitStatus
+from ..launch.outcome import PROGRESS
+from ..model.load import ENDING
 from ..model.problem import Problem
 from ..mpi.control import ControlChannel
 from ..results.result import Result
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from ..engine.run import Outcome
     from .main import Launch
 
+_TO_PARENT = 0.2  # seconds between two records for the process that started the ranks
 _STATUSES = {
     "finished": ExitStatus.DONE,
     "planned": ExitStatus.DONE,
@@ -40,8 +45,10 @@ def run(launch: Launch, **arguments: Any) -> int:
     reporter = ProgressReporter(on=True, progress=options.get("progress"), rank=rank)
     if launch.threads is not None:
         reporter.remark(launch.threads)
+    if progress := os.environ.get(PROGRESS):
+        reporter.watch(lambda record: record.write(Path(progress)), _TO_PARENT, figures=True)
     outcome = execute(
-        lambda: Problem.load(name),
+        lambda: None if rank > 0 and name.endswith(ENDING) else Problem.load(name),
         options,
         comm,
         reporter,

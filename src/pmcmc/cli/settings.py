@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..model import load as model
-from ..options import OPTIONS, check, fail
-from .arguments import parse
+from ..options import OPTIONS, check, fail, whole
+from .arguments import needs_ranks, parse
 
 if TYPE_CHECKING:
     from ..mpi.control import ControlChannel
 
 CONFIG_FILE = "pmcmc.toml"
+_RANKS = whole(1, 10**6)
+STARTED = "PMCMC_RANKS"  # set where the ranks that were asked for are there
+
+
+def asked_ranks(words: Sequence[str], env: MutableMapping[str, str]) -> int | None:
+    """Return how many ranks a command line, or its config file, wants started; None: no such wish.
+
+    Parameters
+    ----------
+    words : sequence of str
+        The command line.
+    env : mapping
+        The environment; there it says in the ranks that they were started, and is said here.
+
+    Raises
+    ------
+    UsageError
+        For a number that cannot be.
+
+    """
+    if env.get(STARTED) or not needs_ranks(words) or words[:1] == ["doctor"]:
+        return None
+    _, args = parse(words)
+    config = args.get("config") or (CONFIG_FILE if args["model"] is None else None)
+    ranks = args["ranks"]
+    if ranks is None and config is not None and Path(config).is_file():
+        ranks = _toml(Path(config)).get("ranks")
+    if ranks is None:
+        return None
+    number: int = _RANKS("ranks", ranks)
+    env[STARTED] = str(number)
+    return number
 
 
 def read(args: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -27,6 +60,7 @@ def read(args: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """
     given = dict(args)
     name, config = given.pop("model"), given.pop("config")
+    given.pop("ranks", None)  # they are there
     given = check(given)
     found: dict[str, Any] = {}
     if config is not None:
@@ -58,18 +92,10 @@ def read_config(path: Path) -> dict[str, Any]:
         If it cannot be read, or has a key that is no option.
 
     """
-    import tomllib  # not needed where there is no such file
-
-    try:
-        with path.open("rb") as file:
-            values = tomllib.load(file)
-    except OSError as exc:
-        raise UsageError(f"the config file {path} cannot be read: {exc.strerror}") from None
-    except RecursionError:
-        raise UsageError(f"the config file {path} is nested too deep") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise UsageError(f"the config file {path} is not TOML: {exc}") from None
-    model = values.pop("model", None)
+    values = _toml(path)
+    model, ranks = values.pop("model", None), values.pop("ranks", None)
+    if ranks is not None:
+        _RANKS(f"{path}: ranks", ranks)
     if model is not None and not isinstance(model, str):
         raise UsageError(f"{path}: {fail('model', 'the name of a model', model)}")
     try:
@@ -80,6 +106,20 @@ def read_config(path: Path) -> dict[str, Any]:
     if isinstance(model, str) and model.endswith(".py") and not Path(model).is_absolute():
         model = str(path.parent / model)
     return found if model is None else {"model": model, **found}
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    import tomllib  # not needed where there is no such file
+
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as exc:
+        raise UsageError(f"the config file {path} cannot be read: {exc.strerror}") from None
+    except RecursionError:
+        raise UsageError(f"the config file {path} is nested too deep") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise UsageError(f"the config file {path} is not TOML: {exc}") from None
 
 
 def agree(args: dict[str, Any], control: ControlChannel) -> tuple[str, dict[str, Any]]:

@@ -66,14 +66,14 @@ def run_longer(summary: Summary, factor: float, how: Continuation) -> str:
     digits = 10 ** max(0, math.floor(math.log10(steps)) - 1)
     target = math.ceil(round(steps / digits, 6)) * digits
     if how.open_ended and not how.at_most:
-        goes_on = "the same command with --resume" if how.resumable else "with more time"
+        goes_on = "the same command with --resume" if how.resumable else "with more time it"
     elif how.at_most:
         option = f"--resume --nsteps {target}" if how.resumable else f"nsteps={target}"
         return f"what to do: run longer, the same command with {option}"
     elif how.resumable:
         goes_on = "the same command with --resume --nsteps auto"
     else:
-        goes_on = 'with nsteps="auto"'
+        goes_on = 'with nsteps="auto" it'
     return (
         f"what to do: run longer, {goes_on} goes on until there are enough, about {target} steps "
         "in all"

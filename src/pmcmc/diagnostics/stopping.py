@@ -163,8 +163,33 @@ class StopRules:
         return short
 
 
-def progress_text(statistics: ChainStatistics, tick: Tick = lambda: None) -> str:
-    """Return the worst figures of all parameters, in words.
+@dataclass(frozen=True)
+class WorstFigures:
+    """The worst figures of all parameters.
+
+    Attributes
+    ----------
+    ess : float
+        Bulk ESS.
+    r_hat : float or None
+        None with one ensemble.
+    tau : float
+        In steps.
+
+    """
+
+    ess: float
+    r_hat: float | None
+    tau: float
+
+    def __str__(self) -> str:
+        """Return them in words."""
+        agree = "" if self.r_hat is None else f", R-hat {self.r_hat:.3f}"
+        return f"ESS {self.ess:.0f}{agree}, tau {self.tau:.3g}"
+
+
+def worst_figures(statistics: ChainStatistics, tick: Tick = lambda: None) -> WorstFigures | None:
+    """Return the worst figures of all parameters.
 
     Parameters
     ----------
@@ -175,9 +200,8 @@ def progress_text(statistics: ChainStatistics, tick: Tick = lambda: None) -> str
 
     Returns
     -------
-    str
-        Bulk ESS, R-hat if there is one, and tau in steps; "" where they can be told for no
-        parameter.
+    WorstFigures or None
+        None where they can be told for no parameter.
 
     """
     least, longest, apart = math.inf, 0.0, 0.0
@@ -188,6 +212,5 @@ def progress_text(statistics: ChainStatistics, tick: Tick = lambda: None) -> str
         apart = max(apart, statistics.r_hat(i))
         tick()
     if not (math.isfinite(least) and longest > 0):
-        return ""
-    agree = f", R-hat {apart:.3f}" if apart > 0 else ""
-    return f"ESS {least:.0f}{agree}, tau {longest:.3g}"
+        return None
+    return WorstFigures(least, apart if apart > 0 else None, longest)

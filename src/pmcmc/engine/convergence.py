@@ -17,7 +17,16 @@ import numpy.typing as npt
 from ..diagnostics.burnin import BurninCheck, check_burnin, massless_walkers, settled_half
 from ..diagnostics.criteria import Shortfall
 from ..diagnostics.statistics import ChainStatistics
-from ..diagnostics.stopping import CHECKS, FIRST, StopRules, next_check, progress_text, room, rooms
+from ..diagnostics.stopping import (
+    CHECKS,
+    FIRST,
+    StopRules,
+    WorstFigures,
+    next_check,
+    room,
+    rooms,
+    worst_figures,
+)
 from ..diagnostics.walkers import divisions
 from ..sampler.state import ProductionStart
 from ..storage.header import Header
@@ -219,8 +228,8 @@ def _never_enough(statistics: ChainStatistics, lack: Shortfall) -> bool:
     return bool(divided) and min(division.length for division in divided) >= _GIVEN_UP
 
 
-def figures(reader: RunReader, tick: Tick) -> str:
-    """Return the worst figures of the draws so far, in words.
+def figures(reader: RunReader, tick: Tick) -> WorstFigures | None:
+    """Return the worst figures of the draws so far.
 
     Parameters
     ----------
@@ -231,11 +240,11 @@ def figures(reader: RunReader, tick: Tick) -> str:
 
     Returns
     -------
-    str
-        As `stopping.progress_text`; "" below 100 kept rows in an ensemble.
+    WorstFigures or None
+        None below 100 kept rows in an ensemble.
 
     """
-    return progress_text(ChainStatistics(reader), tick) if reader.rows.min() >= FIRST else ""
+    return worst_figures(ChainStatistics(reader), tick) if reader.rows.min() >= FIRST else None
 
 
 def _undecided(counts: Counts) -> int:

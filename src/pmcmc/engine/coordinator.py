@@ -107,9 +107,7 @@ class Coordinator:
         self._asked: float | None = None  # when they were asked for
         self._replies = 0  # that are still to come
         self._held: list[list[Block] | None] | None = None  # a gather that came before them
-        self.late = LateRanks(
-            setup.plan.size, control, state, reporter, deadline, output.tell, leave
-        )
+        self.late = LateRanks(setup.plan.size, control, state, reporter, deadline, leave)
         self.shortfall = ""
         self.listen: Callable[[], None] = lambda: None
         self.store = RunWriter(
@@ -396,7 +394,7 @@ class Coordinator:
         """Work out the figures of the draws so far, if progress is shown and it is time."""
         began = time.monotonic()
         if (
-            not self._reporter.wanted
+            not self._reporter.needs_figures
             or began < self._next_figures
             or self.store.rows.min() < FIRST
         ):

@@ -80,8 +80,6 @@ class LateRanks:
         Rank 0's.
     reporter : ProgressReporter
     deadline : Deadline
-    note : callable
-        Leaves lines beside the file, for ``status``.
     leave : callable
         Ends the job, when all is on the disk and log_prob still keeps some ranks.
 
@@ -94,12 +92,11 @@ class LateRanks:
         state: RunState,
         reporter: ProgressReporter,
         deadline: Deadline,
-        note: Callable[[list[LongCall]], None],
         leave: Callable[[], None],
     ) -> None:
         self._size, self._control, self._state = size, control, state
         self._reporter, self._deadline = reporter, deadline
-        self._note, self._leave = note, leave
+        self._leave = leave
         self._calls: dict[int, LongCall] = {}
         self._out: set[int] = set()  # ranks that have done their part
         self._grace: float | None = None  # as all ranks were told
@@ -124,9 +121,8 @@ class LateRanks:
             self._calls[source] = message
         else:
             self._calls.pop(source, None)
-        calls = self._reporter.long_calls = list(self._calls.values())
+        self._reporter.long_calls = list(self._calls.values())
         if not self._state.stopping:
-            self._note(calls)
             self._reporter.tell_of_calls()
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
@@ -13,15 +15,27 @@ from .._version import __version__
 from ..diagnostics.verdict import rescued_text
 from ..sampler.initial import search_evaluations
 from ..sampler.moves import AUTO
+from ..storage.progress_record import ProgressRecord
 from ..text import count_text, duration_text, some_text
 
 if TYPE_CHECKING:
+    from ..diagnostics.stopping import WorstFigures
     from ..model.problem import Problem
     from ..prepare.setup import Setup
     from .convergence import Decision
     from .messages import LongCall, Progress
 
 _FIRST_LINE, _MOST = 10.0, 120.0  # seconds between progress lines: they grow apart
+
+
+@dataclass
+class _Watcher:
+    """Who takes records of the progress, and when the next is due."""
+
+    take: Callable[[ProgressRecord], None]
+    every: float
+    due: float
+    figures: bool
 
 
 class ProgressReporter:
@@ -48,6 +62,8 @@ class ProgressReporter:
         self.on = on and self._first
         self.wanted = progress is not False and rank == 0
         self._terminal = streams.is_terminal()
+        if progress and not self._terminal:  # it is asked for, and the terminal is not found
+            self._terminal = on and streams.may_reach_a_terminal()
         self._remarks: list[str] = []
         # steps of all ensembles: in all, None while nobody knows; and those that the file has
         self._total: int | None = None
@@ -60,7 +76,10 @@ class ProgressReporter:
         self._burnin: int | None = None  # None: it has not settled
         self._most = 0  # production steps of all ensembles
         self._open_ended = False
-        self.figures = ""  # of the draws so far
+        self.figures: WorstFigures | None = None  # of the draws so far
+        self._watchers: list[_Watcher] = []
+        self._of_plan: tuple[str, ...] = ()  # its remarks
+        self._cost, self._useful = 0.0, 0
         self._shortfall = ""  # what they lack, as a check found
         self._goal: int | None = None  # the kept step that may be enough
         self.long_calls: list[LongCall] = []  # of log_prob, that last
@@ -113,6 +132,9 @@ class ProgressReporter:
             self._burnin = None
         self._set_total()
         self._began = self._said = time.monotonic()
+        self._of_plan, self._cost = tuple(plan.remarks), setup.seconds
+        self._useful = plan.size - plan.idle
+        self._tell_watchers(at_once=True)
         hosts = count_text(setup.hosts, "host")
         self.say(f"pmcmc {__version__}: {problem.name}, {_names(problem.names)}")
         for label, text in plan.describe():
@@ -190,14 +212,12 @@ class ProgressReporter:
 
         """
         self._parts[source] = progress
+        self._tell_watchers()
         if not self.wanted:
             return
-        done = sum(p.steps for p in self._parts.values())
-        accepted = sum(p.accepted for p in self._parts.values())
-        counted = sum(p.counted for p in self._parts.values())
-        state = [f"acceptance {accepted / counted:.2f}"] if counted else []
-        state += [text for text in (self.figures, self._shortfall) if text]
-        rate = max(done - self._before, 1) / (time.monotonic() - self._began)
+        done, rate, acceptance = self._done()
+        state = [] if acceptance is None else [f"acceptance {acceptance:.2f}"]
+        state += [str(text) for text in (self.figures, self._shortfall) if text]
         left = "waiting for log_prob" if self.long_calls else self._left(done, rate)
         if self._terminal:
             state += [left] if left and self._goal is not None else []
@@ -214,6 +234,73 @@ class ProgressReporter:
         so_far = f"{self._so_far(done)}, {rate:.3g} steps/s"
         streams.tell("; ".join(filter(None, [so_far, left, *state])))
 
+    def _done(self) -> tuple[int, float, float | None]:
+        """Return the steps of all ensembles, those of a second, and the share accepted."""
+        done = sum(p.steps for p in self._parts.values())
+        counted = sum(p.counted for p in self._parts.values())
+        rate = max(done - self._before, 1) / (time.monotonic() - self._began)
+        accepted = sum(p.accepted for p in self._parts.values())
+        return done, rate, accepted / counted if counted else None
+
+    def watch(
+        self, take: Callable[[ProgressRecord], None], every: float, figures: bool = False
+    ) -> None:
+        """Give records of the progress, on rank 0, whether or not it is shown.
+
+        Parameters
+        ----------
+        take : callable
+            Takes a ProgressRecord.
+        every : float
+            Seconds between two, at least.
+        figures : bool
+            Whether figures of the draws are to be worked out for it. Default: False.
+
+        """
+        if self._first:
+            self._watchers.append(_Watcher(take, every, time.monotonic() + every, figures))
+
+    @property
+    def needs_figures(self) -> bool:
+        """Whether somebody is to see figures of the draws so far."""
+        return self.wanted or any(watcher.figures for watcher in self._watchers)
+
+    def record(self) -> ProgressRecord:
+        """Return how far the run is, in numbers."""
+        done, rate, acceptance = self._done()
+        step, burnin = done // self._ensembles, self._burnin
+        in_burnin = burnin is None or step < burnin
+        figures, left, slowest = self.figures, self._seconds_left(done, rate), ""
+        if len(self._parts) > 1:
+            behind = min(self._parts, key=lambda source: self._parts[source].reached)
+            slowest = f"rank {behind}, at step {self._parts[behind].reached}"
+        return ProgressRecord(
+            steps=done,
+            total=self._total,
+            step=step if burnin is None or in_burnin else (step - burnin) // self._thin_by,
+            in_burnin=in_burnin,
+            goal=self._goal,
+            rate=rate if done > self._before else 0.0,
+            seconds_left=None if self.long_calls else left,
+            acceptance=acceptance,
+            ess=None if figures is None else figures.ess,
+            r_hat=None if figures is None else figures.r_hat,
+            tau=None if figures is None else figures.tau,
+            lacking=self._shortfall,
+            waiting=tuple(map(str, self.long_calls)),
+            slowest=slowest,
+            remarks=(*self._of_plan, *self._remarks),
+            cost=self._cost,
+            useful=self._useful,
+        )
+
+    def _tell_watchers(self, at_once: bool = False) -> None:
+        now = time.monotonic()
+        for watcher in self._watchers:
+            if at_once or now >= watcher.due:
+                watcher.due = now + watcher.every
+                watcher.take(self.record())
+
     def _so_far(self, done: int) -> str:
         if self._total is not None and not self._open_ended:
             return f"{done}/{self._total} steps ({100 * done / self._total:.0f}%)"
@@ -222,19 +309,31 @@ class ProgressReporter:
             return f"burn-in, step {step} of each ensemble"
         return f"step {(step - self._burnin) // self._thin_by} of each ensemble"
 
-    def _left(self, done: int, rate: float) -> str:
-        """Say how long it may take."""
+    def _seconds_left(self, done: int, rate: float) -> float | None:
+        """Return how long it may take."""
         if self._goal is not None and self._burnin is not None:
             at = (self._burnin + self._goal * self._thin_by) * self._ensembles
-            takes = duration_text(max(0.0, at - done) / rate)
+            if self._open_ended or (self._total is not None and done < at < self._total):
+                return max(0.0, at - done) / rate
+        return None if self._total is None else (self._total - done) / rate
+
+    def _left(self, done: int, rate: float) -> str:
+        """Say how long it may take."""
+        seconds = self._seconds_left(done, rate)
+        if seconds is None:
+            return ""
+        takes = duration_text(seconds)
+        if self._goal is not None and self._burnin is not None:
+            at = (self._burnin + self._goal * self._thin_by) * self._ensembles
             if self._open_ended:
                 return f"enough at about step {self._goal}, {takes} left"
             if self._total is not None and done < at < self._total:
                 return f"about {takes} to the target"
-        return "" if self._total is None else f"{duration_text((self._total - done) / rate)} left"
+        return f"{takes} left"
 
     def tell_of_calls(self) -> None:
         """Say which calls of log_prob last."""
+        self._tell_watchers(at_once=True)
         if self.wanted:
             for call in self.long_calls:
                 self._line(f"note: {call}")

@@ -32,6 +32,9 @@ _KEYS = (
 )
 
 
+ENDING = ".problem"  # of a file that holds one as a pickle: see parcel
+
+
 def is_builtin(model: str) -> bool:
     """Tell whether ``model`` names a built-in example."""
     return model in BUILTIN
@@ -39,7 +42,7 @@ def is_builtin(model: str) -> bool:
 
 def stem(model: str) -> str:
     """Return the name of a model without folder, package or ending."""
-    return Path(model).stem if model.endswith(".py") else model.rpartition(".")[2]
+    return Path(model).stem if model.endswith((".py", ENDING)) else model.rpartition(".")[2]
 
 
 def find(model: str) -> Path | None:
@@ -62,7 +65,7 @@ def find(model: str) -> Path | None:
     """
     if is_builtin(model):
         return None
-    if model.endswith(".py") or "/" in model:
+    if model.endswith((".py", ENDING)) or "/" in model:
         path = Path(model)
         if not path.is_file():
             raise UsageError(f"there is no model file {model} (in {_folder()})")

@@ -7,8 +7,11 @@ plain float64 arrays, in the way emcee would, with an error that says which para
 from __future__ import annotations
 
 import hashlib
+import html
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -16,7 +19,7 @@ import numpy as np
 from .. import forks
 from ..errors import EvaluationError, ModelError
 from ..tracebacks import traceback_text
-from . import checks, load
+from . import checks, load, parcel
 from .calls import Caller, CallFailed
 from .outputs import BadOutput, Evaluation, OutputFormat, column, has_parts
 from .priors import Prior
@@ -115,6 +118,9 @@ class Problem:
             If it is not there; if it does not run, or does not describe a problem.
 
         """
+        if model.endswith(load.ENDING):
+            problem: Problem = parcel.read_problem(Path(model), os.environ)
+            return problem
         found = load.read(model)
         try:
             return Problem(**found, name=load.stem(model))
@@ -122,6 +128,35 @@ class Problem:
             raise ModelError(f"the model {model} is not complete: {exc}") from None
         except TypeError as exc:
             raise ModelError(f"the model {model} has a name of the wrong type: {exc}") from None
+
+    def __repr__(self) -> str:
+        """Return its name and parameters."""
+        n = len(self.names)
+        shown = ", ".join(self.names[:6]) + (", ..." if n > 6 else "")
+        more = ", vectorized" if self.vectorized else ""
+        return (
+            f"<pmcmc.Problem {self.name}: {n} parameter{'s' * (n != 1)} ({shown}), start "
+            f"{self._start_text()}{more}>"
+        )
+
+    def _start_text(self) -> str:
+        if isinstance(self.initial, str):
+            return {"map": "a search for the maximum", "prior": "the priors"}[self.initial]
+        if callable(self.initial):
+            return "a function"
+        return "given walkers" if np.ndim(self.initial) == 2 else "a ball round a point"
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook: parameters with their priors."""
+        told = [p.describe() for p in self.priors] or [""] * len(self.names)
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{html.escape(str(prior))}</td></tr>"
+            for name, prior in zip(self.names, told, strict=True)
+        )
+        return (
+            f"<p><b>{html.escape(self.name)}</b>, start: {self._start_text()}</p><table><tr>"
+            f"<th>parameter</th><th>prior</th></tr>{rows}</table>"
+        )
 
     @property
     def own_start(self) -> bool:

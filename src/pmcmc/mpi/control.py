@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from mpi4py import MPI
 
 from ..errors import ControlFlow, EvaluationError, Interrupted, PmcmcError, RankError
+from ..pickles import pack, unpack
 from ..signals import Signalled
 from ..tracebacks import traceback_text
-from .broadcast import Broadcast, pack, room, unpack
+from .broadcast import Broadcast, room
 from .startup import abort, where
 from .waiting import probe_twice, wait_for, wait_until
 

@@ -151,7 +151,8 @@ def _guard_exit_in_c() -> list[Callable[[], Any]]:
     def forget(kept: Any = handler) -> None:
         library["__cxa_finalize"](handle)
 
-    return [forget]
+    # a child that ends without Python's own end has no interpreter left to call it
+    return [forget, forks.in_children(forget)]
 
 
 def _guard_mpi() -> list[Callable[[], Any]]:

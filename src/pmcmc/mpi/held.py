@@ -24,6 +24,12 @@ def hold(comm: Comm) -> None:
         _held.append(comm.Get_group().Excl([0]))
 
 
+def give_back(comm: Comm) -> None:
+    """Note that the ranks of ``comm`` are free again: engines of a notebook outlive their pool."""
+    group = comm.Get_group()
+    _held[:] = [held for held in _held if type(group).Intersection(group, held).Get_size() == 0]
+
+
 def refuse_held(comm: Comm, what: str) -> None:
     """Refuse to count on ranks that a pool holds or held.
 

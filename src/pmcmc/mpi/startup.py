@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import streams
@@ -26,6 +27,8 @@ THREAD_VARIABLES = (
     "BLIS_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
+# what launchers tell their ranks, and what a job within a job must not see
+LAUNCHED = ("PMI", "OMPI_COMM", "OMPI_UNIVERSE", "PMIX_", "PRTE_LAUNCHED", "HYDI_", "MPIR_")
 OVERRIDE = "PMCMC_ALLOW_SINGLE_RANKS"
 
 
@@ -141,12 +144,31 @@ def mpi_library() -> str:
     return " ".join(line.partition(", package")[0].split())
 
 
+def mpi_compiler() -> Path | None:
+    """Return the compiler that mpi4py was built with, beside which its mpiexec is, if any."""
+    import mpi4py
+
+    path = mpi4py.get_config().get("mpicc")
+    return Path(path) if path else None
+
+
 def launcher_rank(env: Any = os.environ) -> int:
     """Return the rank that the launcher gave, for a word from one process when MPI is not up."""
     for variable in ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"):
         if env.get(variable, "").isdigit():
             return int(env[variable])
     return 0
+
+
+def is_root() -> bool:
+    """Tell whether this process is the one that is to print: rank 0, or the only one.
+
+    True on rank 0 of a job that a launcher started, and where none did.
+    """
+    module = sys.modules.get("mpi4py.MPI")
+    if module is not None and module.Is_initialized() and not module.Is_finalized():
+        return bool(module.COMM_WORLD.Get_rank() == 0)
+    return launcher_rank() == 0
 
 
 def limit_threads(size: int, rank: int = 0, env: Any = os.environ) -> str | None:

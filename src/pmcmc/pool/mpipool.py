@@ -19,7 +19,7 @@ from schwimmbad.pool import BasePool
 from .. import forks
 from ..errors import RankError
 from ..mpi.guard import ExitGuard
-from ..mpi.held import hold, refuse_held
+from ..mpi.held import give_back, hold, refuse_held
 from ..mpi.startup import ROOT_ONLY_DISPATCHES, abort, any_thread, where, world
 from ..mpi.waiting import wait_for
 from .dispatch import Dispatcher
@@ -93,8 +93,11 @@ class MPIPool(BasePool):  # type: ignore[misc]
         self._place = where(self.comm).strip()
         self._guard = ExitGuard(f" {self._place}")
         self._guard.__enter__()
+        self._closed = False
         if self.rank > 0:
             self._hold()
+            self._closed = True  # the process of an interpreter goes on
+            return
         hold(self.comm)
         self._root_works = root_works or ranks == 1
         self._threads = any_thread()
@@ -111,7 +114,6 @@ class MPIPool(BasePool):  # type: ignore[misc]
         ] = {}  # by batch: maps that called map, and the last
         self._helper: PollingThread | None = None
         self._one_thread = threading.RLock()
-        self._closed = False
         atexit.register(self.close)
 
     @staticmethod
@@ -121,15 +123,19 @@ class MPIPool(BasePool):  # type: ignore[misc]
 
     # ---- workers
 
-    def _hold(self) -> NoReturn:
-        """Keep a worker until the pool is closed, then end its process: schwimmbad's own way."""
+    def _hold(self) -> None:
+        """Keep a worker until the pool is closed, then end its process: schwimmbad's own way.
+
+        An interpreter, or an engine of a notebook, is not ended: it comes back from here.
+        """
         try:
             self.wait()
         except BaseException:
             abort(f"a worker of the pool failed {self._place}\n{traceback.format_exc()}")
         finally:
             self._guard.__exit__(None, None, None)
-        sys.exit(0)
+        if not _is_interactive():
+            sys.exit(0)
 
     def wait(self, callback: Callable[[], Any] | None = None) -> None:
         """Work until rank 0 closes the pool; on rank 0 do nothing. The constructor calls it.
@@ -198,6 +204,11 @@ class MPIPool(BasePool):  # type: ignore[misc]
         A map that another thread calls meanwhile waits until this one has ended.
 
         """
+        if self.rank > 0:
+            raise RankError(
+                f"this is a worker of a pool that has ended ({self._place}): in an interpreter or "
+                "a notebook's engine, write `if pool.is_master():` before what uses the pool"
+            )
         if self._closed:
             raise RankError("the pool is closed: map was called after close()")
         if not self._threads and threading.current_thread() is not threading.main_thread():
@@ -256,6 +267,8 @@ class MPIPool(BasePool):  # type: ignore[misc]
         atexit.unregister(self.close)
         self._dispatcher.close()
         self._guard.__exit__(None, None, None)
+        if _is_interactive():
+            give_back(self.comm)
 
     def _work(self, batch: Batch, sent: SentFunction, tell: Callable[[], None]) -> None:
         """See a batch through: in this thread, or with a helper that sends and receives."""
@@ -353,3 +366,9 @@ def _raise(failure: Failure) -> NoReturn:
         raise RankError(f"{failure.summary} ({note})\n{failure.text}")
     exc.add_note(note)
     raise exc from RemoteTraceback(failure.text)
+
+
+def _is_interactive() -> bool:
+    """Tell whether this process outlives the code that it runs: an interpreter, an engine."""
+    ipython = sys.modules.get("IPython")
+    return hasattr(sys, "ps1") or (ipython is not None and ipython.get_ipython() is not None)

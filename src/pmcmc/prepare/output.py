@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import glob
-from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import StoreError, UsageError
@@ -13,6 +12,7 @@ from ..storage.file import check_output
 from ..storage.lock import Lock
 from ..storage.notes import write_notes
 from ..storage.place import OutputPlace, shown_path
+from ..storage.progress_record import ProgressRecord
 from ..storage.reader import RunReader, check_replaceable
 from ..text import count_text
 
@@ -101,22 +101,22 @@ class OutputClaim:
         if self.lock is not None:
             self.lock.check()
 
-    def tell(self, notes: Sequence[object]) -> None:
+    def tell(self, progress: ProgressRecord | None) -> None:
         """Leave notes beside the output, for ``status``.
 
         Parameters
         ----------
-        notes : sequence
-            Of lines, or what becomes one; none: nothing is to be told any more.
+        progress : ProgressRecord or None
+            None: nothing is to be told any more.
 
         """
         if self.lock is not None:
-            write_notes(self.lock.output, self.lock.writer, [str(note) for note in notes])
+            write_notes(self.lock.output, self.lock.writer, progress)
 
     def release(self) -> None:
         """Give the output up."""
         if self.lock is not None:
-            self.tell([])
+            self.tell(None)
             with contextlib.suppress(OSError):
                 self.lock.release()
 

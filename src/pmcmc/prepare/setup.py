@@ -12,9 +12,9 @@ from ..diagnostics.statistics import ChainStatistics
 from ..diagnostics.stopping import CHECKS, StopRules, room, rooms
 from ..errors import ModelError, StoreError, UsageError
 from ..model.problem import Problem
-from ..mpi.broadcast import pack_by_dill, unpack_by_dill
 from ..mpi.control import ControlChannel
 from ..options import RunOptions
+from ..pickles import pack_by_dill, unpack_by_dill
 from ..sampler.moves import Moves, check_moves, describe_moves, fewest_walkers, parse_moves
 from ..sampler.rng import draw_seed
 from ..signals import SignalWatch

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import datetime
-import html
-import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from importlib import metadata
 from typing import Any
 
@@ -15,13 +12,12 @@ import numpy as np
 
 from .._version import __version__
 from ..diagnostics.summary import Summary
-from ..diagnostics.table import Row
 from ..storage.timings import OWN
 from ..text import duration_text, span_text
+from .html import MADE_BY, escape, image, parameters_table, table, verdict_box
 from .plots import figures
 from .result import Result
 
-MADE_BY = f"pmcmc {__version__}"  # stands in what is written here
 _RANKS = 64  # shown one by one
 _TIMES = (("work", "log_prob"), ("wait", "waiting"), ("write", "writing"))
 _STYLE = """
@@ -62,23 +58,20 @@ def report(result: Result) -> str:
     """
     summary = result.summary()
     verdict = result.assess(summary)
-    kind = "enough" if verdict.enough else "short"
     parts = [
-        f"<h1>{_text(result.problem)}</h1>",
-        f"<p>{_text(str(result.path))}: {result.status}, {summary.ndraws} draws. "
+        f"<h1>{escape(result.problem)}</h1>",
+        f"<p>{escape(str(result.path))}: {result.status}, {summary.ndraws} draws. "
         f"Written {datetime.datetime.now():%Y-%m-%d %H:%M} by pmcmc {__version__}.</p>",
-        f'<div class="verdict {kind}">',
-        *(f"<p>{_text(line)}</p>" for line in verdict.lines),
-        "</div>",
+        verdict_box(verdict),
         "<h2>Parameters</h2>",
-        _parameters(summary.rows),
+        parameters_table(summary.rows),
         "<p>ess: the lesser of those of the mean and of the 5% and 95% quantiles; r_hat compares "
         "ensembles; mcse: standard error of the mean; tau in steps.</p>",
         "<h2>Ensembles</h2>",
         _ensembles(summary),
     ]
     for name, figure in figures(result, summary=summary):
-        parts += [f"<h2>{_CAPTIONS[name]}</h2>", _image(figure, _CAPTIONS[name])]
+        parts += [f"<h2>{_CAPTIONS[name]}</h2>", image(figure, _CAPTIONS[name])]
     parts += [
         "<h2>Time</h2>",
         _times(result),
@@ -92,39 +85,9 @@ def report(result: Result) -> str:
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="generator" content="{MADE_BY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_text(result.problem)}: pmcmc</title>\n<style>{_STYLE}</style>\n</head>\n"
+        f"<title>{escape(result.problem)}: pmcmc</title>\n<style>{_STYLE}</style>\n</head>\n"
         f"<body>\n{body}\n</body>\n</html>\n"
     )
-
-
-def png(figure: Any) -> bytes:
-    """Return a matplotlib figure as a PNG."""
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110, metadata={"Software": MADE_BY})
-    return data.getvalue()
-
-
-def _image(figure: Any, caption: str) -> str:
-    data = base64.b64encode(png(figure)).decode()
-    return f'<img alt="{_text(caption)}" src="data:image/png;base64,{data}">'
-
-
-def _parameters(rows: Sequence[Row]) -> str:
-    names = ("mean", "sd", "q16", "q50", "q84", "tau", "ess_bulk", "ess_tail", "r_hat", "mcse")
-    heads = (
-        "",
-        "mean",
-        "sd",
-        "16%",
-        "50%",
-        "84%",
-        "tau",
-        "ess (mean)",
-        "ess (tails)",
-        *names[-2:],
-    )
-    lines = [[row.name, *(_number(getattr(row, name), name) for name in names)] for row in rows]
-    return _table(heads, lines)
 
 
 def _ensembles(summary: Summary) -> str:
@@ -137,15 +100,7 @@ def _ensembles(summary: Summary) -> str:
         ]
         for e, row in enumerate(summary.ensembles)
     ]
-    return _table(heads, lines)
-
-
-def _number(value: float, name: str) -> str:
-    if not np.isfinite(value):
-        return "-"
-    if name.startswith("ess"):
-        return f"{value:.0f}"
-    return f"{value:.3f}" if name == "r_hat" else f"{value:.4g}"
+    return table(heads, lines)
 
 
 def _times(result: Result) -> str:
@@ -178,7 +133,7 @@ def _times(result: Result) -> str:
     return (
         f"<p>Of all ranks' time: {shares}, the rest in emcee and messages; {evaluations} "
         f"evaluations of {each}. Jobs that were killed are not in it. {' '.join(more)}</p>"
-        f'<p class="key">{key}</p>' + _table(heads, lines, escaped=True)
+        f'<p class="key">{key}</p>' + table(heads, lines, escaped=True)
     )
 
 
@@ -193,7 +148,7 @@ def _time_line(name: str, rows: Any) -> list[str]:
     percent = (f"{100 * share:.1f}%" for share in (*shares, max(0.0, 1 - sum(shares))))
     evaluations = str(np.sum(rows["evaluations"]))
     return [
-        _text(name),
+        escape(name),
         duration_text(wall),
         *percent,
         evaluations,
@@ -221,18 +176,5 @@ def _versions(result: Result) -> list[tuple[str, str]]:
 
 
 def _facts(facts: Iterable[tuple[str, str]]) -> str:
-    rows = "".join(f"<tr><td>{_text(k)}</td><td>{_text(v)}</td></tr>" for k, v in facts)
+    rows = "".join(f"<tr><td>{escape(k)}</td><td>{escape(v)}</td></tr>" for k, v in facts)
     return f'<table class="facts">{rows}</table>'
-
-
-def _table(heads: Sequence[str], lines: Iterable[Sequence[str]], escaped: bool = False) -> str:
-    def row(cells: Sequence[str], tag: str) -> str:
-        texts = (c if escaped else _text(c) for c in cells)
-        return "<tr>" + "".join(f"<{tag}>{c}</{tag}>" for c in texts) + "</tr>"
-
-    body = "".join(row(line, "td") for line in lines)
-    return f'<div class="scroll"><table>{row(heads, "th")}{body}</table></div>'
-
-
-def _text(text: str) -> str:
-    return html.escape(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,10 @@ from ..errors import StoreError, UsageError
 from ..storage.cut import CutReader
 from ..storage.place import shown_path
 from ..storage.reader import RunReader
-from ..text import some_text
+from ..text import count_text, some_text, span_text
 from .arviz import to_arviz
+from .files import write_file
+from .html import result_html
 
 if TYPE_CHECKING:
     from .._types import AnyArray
@@ -47,6 +50,11 @@ def load(path: str | Path) -> Result:
 
     """
     return Result.open(Path(path))
+
+
+def load_into_memory(path: Path) -> Result:
+    """Read the file of a run as a whole, which is not needed any more then; raises as ``load``."""
+    return Result(RunReader.in_memory(path))
 
 
 class Result:
@@ -97,6 +105,99 @@ class Result:
     def open(cls, path: Path) -> Result:
         """Open the file of a run, as ``load`` does."""
         return cls(RunReader(path))
+
+    def in_short(self) -> str:
+        """Return in a line how many draws there are, and whether the run is over."""
+        state = "short of its stop rule" if self.short else self.status
+        return (
+            f"{self.ndraws} draws of {count_text(self.ndim, 'parameter')}, "
+            f"{count_text(self.nensembles, 'ensemble')} of {self.nwalkers} walkers, "
+            f"{span_text(self.steps)} steps each; {state}"
+        )
+
+    def __repr__(self) -> str:
+        """Return what it is, without working out figures."""
+        where = "in memory" if self.path is None else f"in {shown_path(self.path)}"
+        return f"<pmcmc.Result of {self.problem}: {self.in_short()}; {where}>"
+
+    def __str__(self) -> str:
+        """Return the table of figures and the verdict."""
+        if not self.ndraws:
+            return repr(self)
+        summary = self.summary()
+        return f"{self.problem}: {self.in_short()}\n\n{summary}\n\n{self.assess(summary)}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show it in IPython as ``print`` does."""
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook: table, verdict, corner."""
+        return result_html(self)
+
+    def plot_corner(self, names: Sequence[str] | None = None) -> Any:
+        """Return the marginal distributions of parameters and of pairs, as a matplotlib figure.
+
+        Parameters
+        ----------
+        names : sequence of str, optional
+            Which parameters. Default: all, at most 12.
+
+        Raises
+        ------
+        PmcmcError
+            If matplotlib or corner is not there.
+        StoreError
+            If there are no draws.
+
+        """
+        return self._figure("corner", names)
+
+    def plot_trace(self, names: Sequence[str] | None = None) -> Any:
+        """Return parameters and log_prob step after step, as a matplotlib figure.
+
+        Parameters
+        ----------
+        names : sequence of str, optional
+            Which parameters. Default: all, at most 30.
+
+        Raises
+        ------
+        PmcmcError
+            If matplotlib or corner is not there.
+        StoreError
+            If there are no draws.
+
+        """
+        return self._figure("trace", names)
+
+    def _figure(self, kind: str, names: Sequence[str] | None) -> Any:
+        found = _drawing("plots").figures(self, names)
+        return next(figure for name, figure in found if name == kind)
+
+    def report(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Write one HTML page: verdict, tables, plots, times, settings.
+
+        Parameters
+        ----------
+        path : str or Path
+            Where to.
+        overwrite : bool
+            Replace a file that pmcmc did not make. Default: False.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        PmcmcError
+            If it cannot be drawn or written, or another file is there.
+
+        """
+        page: str = _drawing("report").report(self)
+        write_file(Path(path), page.encode("utf-8", "backslashreplace"), overwrite)
+        return Path(path)
 
     def cut(self, discard: int = 0, thin: int = 1) -> Result:
         """Return the draws without some steps, as ``get_chain`` leaves them out.
@@ -415,3 +516,8 @@ class Result:
             f"{name} has {min(self.steps)} to {max(self.steps)} steps per ensemble: nothing is "
             f"left with discard = {discard} and thin = {thin}"
         )
+
+
+def _drawing(module: str) -> Any:
+    """Return a module that draws results, which it knows: loaded where it is needed."""
+    return importlib.import_module(f".{module}", __package__)

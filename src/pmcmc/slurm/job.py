@@ -9,7 +9,10 @@ import subprocess
 import time
 from collections.abc import Mapping
 
+from ..errors import LaunchError
+
 _PATIENCE = 5.0  # seconds for squeue to answer
+_TO_TAKE = 60.0  # and for sbatch to take a job
 # squeue lists a job for some minutes after its end, if asked for all states
 _ENDED = {
     "BOOT_FAIL",
@@ -59,6 +62,61 @@ def alive(job: str) -> bool | None:
     """Tell whether a job is in the queue; None where Slurm cannot be asked."""
     state = _squeue(job, "%T")
     return None if state is None else bool(state) and state not in _ENDED
+
+
+def state(job: str) -> str | None:
+    """Return a job's state as Slurm names it, "" for one that is not in the queue any more.
+
+    None where Slurm cannot be asked.
+    """
+    return _squeue(job, "%T")
+
+
+def send(script: str) -> str:
+    """Hand a batch script to sbatch; return the number of the job.
+
+    Parameters
+    ----------
+    script : str
+        The file.
+
+    Raises
+    ------
+    LaunchError
+        If sbatch is not there, or refuses it.
+
+    """
+    answer = _ask("sbatch", "--parsable", script)
+    number = answer.strip().partition(";")[0]
+    if not number.isdigit():
+        raise LaunchError(f"sbatch answered {answer.strip()!r}, which is no number of a job")
+    return number
+
+
+def cancel(job: str) -> None:
+    """Have Slurm end a job; one that has ended is left alone.
+
+    Raises
+    ------
+    LaunchError
+        If scancel is not there, or refuses.
+
+    """
+    _ask("scancel", job)
+
+
+def _ask(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TO_TAKE)
+    except FileNotFoundError:
+        raise LaunchError(
+            f"there is no {command[0]} here: on a cluster with Slurm, log in to a node that has it"
+        ) from None
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        raise LaunchError(f"{command[0]} does not answer: {exc}") from None
+    if done.returncode:
+        raise LaunchError(f"{command[0]} refuses: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
 
 
 def parse_left(text: str) -> float | None:

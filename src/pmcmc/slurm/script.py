@@ -37,7 +37,12 @@ _FOR_SBATCH = (
 _NOT_IN_A_JOB = ("overwrite", "break_lock", "dry_run")
 
 
-def script(model: str, settings: Mapping[str, Any], run: Mapping[str, Any] | None = None) -> str:
+def script(
+    model: str,
+    settings: Mapping[str, Any],
+    run: Mapping[str, Any] | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> str:
     """Return a batch script that samples ``model``.
 
     Parameters
@@ -48,6 +53,8 @@ def script(model: str, settings: Mapping[str, Any], run: Mapping[str, Any] | Non
         Of the job, by the names in ``SCRIPT_OPTIONS``.
     run : mapping, optional
         Options of ``pmcmc run``.
+    variables : mapping, optional
+        What the ranks need in their environment.
 
     Raises
     ------
@@ -65,7 +72,7 @@ def script(model: str, settings: Mapping[str, Any], run: Mapping[str, Any] | Non
     if s["job_name"] is None:
         s["job_name"] = os.path.basename(models.stem(model)) or "pmcmc"
     s["file"] = _file(s, options["output"])
-    parts = [_head(s), _environment(s), _launch(model, s, options), _wait(s)]
+    parts = [_head(s), _environment(s, variables or {}), _launch(model, s, options), _wait(s)]
     return "\n".join(parts)
 
 
@@ -121,7 +128,7 @@ def _quoted(text: str) -> str:
     return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
 
 
-def _environment(s: Mapping[str, Any]) -> str:
+def _environment(s: Mapping[str, Any], variables: Mapping[str, str]) -> str:
     lines = []
     if s["modules"]:
         lines += [f"module load {shlex.join(s['modules'].split())} || exit 1"]
@@ -131,7 +138,9 @@ def _environment(s: Mapping[str, Any]) -> str:
         activate = activate if activate.startswith("/") else f"./{activate}"
         lines += [f". {shlex.quote(activate)} || exit 1"]
     threads = s["cpus_per_task"] or 1
-    lines += [f"export OMP_NUM_THREADS={threads}  # threads of numpy's BLAS, in each rank", ""]
+    lines += [f"export OMP_NUM_THREADS={threads}  # threads of numpy's BLAS, in each rank"]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    lines += [""]
     return "\n".join(lines)
 
 

@@ -208,7 +208,7 @@ def part_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
 
 
-def replace_whole(path: Path, data: bytes) -> None:
+def replace_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Put a new file in the place of another; the old one stays until the new one is whole.
 
     Parameters
@@ -217,6 +217,8 @@ def replace_whole(path: Path, data: bytes) -> None:
         Where; a link there is replaced.
     data : bytes
         Its content.
+    mode : int
+        Of the new file, less the umask. Default: 0o666.
 
     Raises
     ------
@@ -227,7 +229,7 @@ def replace_whole(path: Path, data: bytes) -> None:
     part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.part")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with os.fdopen(os.open(part, flags, 0o666), "wb") as file:
+        with os.fdopen(os.open(part, flags, mode), "wb") as file:
             file.write(data)
         os.replace(part, path)
     finally:

@@ -1,4 +1,4 @@
-"""What a job that is at work tells of itself beside the file: calls of log_prob that last.
+"""What a job that is at work tells of itself beside the file: how far it is.
 
 ``.NAME.notes`` holds JSON and the token of the writer's lock. It is replaced whole, and no reader
 needs it.
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
-from ..text import printable
 from .file import replace_whole
 from .lock_owner import LockOwner, read_start
+from .progress_record import ProgressRecord
 
 
 def notes_path(path: Path) -> Path:
@@ -22,7 +21,7 @@ def notes_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.notes")
 
 
-def write_notes(path: Path, writer: LockOwner, notes: Sequence[str]) -> None:
+def write_notes(path: Path, writer: LockOwner, progress: ProgressRecord | None) -> None:
     """Write notes; nothing where they cannot be written, and no file where there are none.
 
     Parameters
@@ -31,20 +30,20 @@ def write_notes(path: Path, writer: LockOwner, notes: Sequence[str]) -> None:
         The output.
     writer : LockOwner
         Of its lock.
-    notes : sequence of str
-        One line each.
+    progress : ProgressRecord or None
+        How far the run is.
 
     """
     target = notes_path(path)
     with contextlib.suppress(OSError):
-        if not notes:
+        if progress is None:
             target.unlink(missing_ok=True)
             return
-        text = json.dumps({"token": writer.token, "notes": list(notes)})
+        text = json.dumps({"token": writer.token, "progress": progress.to_dict()})
         replace_whole(target, text.encode())
 
 
-def read_notes(path: Path, writer: LockOwner) -> list[str]:
+def read_notes(path: Path, writer: LockOwner) -> ProgressRecord | None:
     """Return the notes of a living writer.
 
     Parameters
@@ -56,12 +55,12 @@ def read_notes(path: Path, writer: LockOwner) -> list[str]:
 
     Returns
     -------
-    list of str
+    ProgressRecord or None
         Without control characters.
 
     """
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
         told = json.loads(read_start(notes_path(path)))
         if told["token"] == writer.token:
-            return [printable(str(note)) for note in told["notes"]]
-    return []
+            return ProgressRecord.from_dict(told["progress"])
+    return None

@@ -104,6 +104,15 @@ class RunReader:
         self.accepted: AnyArray = record["ensembles"]["accepted"].copy()
         self.burnin_accepted: AnyArray = record["ensembles"]["burnin_accepted"].copy()
 
+    @classmethod
+    def in_memory(cls, path: Path) -> RunReader:
+        """Read a file as a whole, which is not needed any more then; raises as the class."""
+        try:
+            file = h5py.File(path, "r", driver="core", backing_store=False)
+        except OSError as exc:
+            raise StoreError(f"{shown_path(path)} cannot be read: {exc}") from None
+        return cls(None, file)
+
     def values(self, name: str, ensemble: int, rows: slice, phase: str = "ensembles") -> AnyArray:
         """Return rows of one ensemble.
 

@@ -1,0 +1,111 @@
+"""Pieces of HTML: tables, pictures, the verdict; for the report and for notebooks."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .._version import __version__
+from ..diagnostics.table import Row
+from ..diagnostics.verdict import Verdict
+from ..errors import PmcmcError
+
+MADE_BY = f"pmcmc {__version__}"  # stands in what is written here
+_FIGURES = ("mean", "sd", "q16", "q50", "q84", "tau", "ess_bulk", "ess_tail", "r_hat", "mcse")
+_HEADS = ("", "mean", "sd", "16%", "50%", "84%", "tau", "ess (mean)", "ess (tails)")
+_SHOWN = 30  # parameters in a notebook's table
+_THUMBNAIL = 4  # parameters of the corner there
+
+
+def escape(text: str) -> str:
+    """Return text as HTML shows it."""
+    return html.escape(text)
+
+
+def png(figure: Any, dpi: float = 110) -> bytes:
+    """Return a matplotlib figure as a PNG."""
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=dpi, metadata={"Software": MADE_BY})
+    return data.getvalue()
+
+
+def image(figure: Any, caption: str, dpi: float = 110) -> str:
+    """Return a matplotlib figure within the page."""
+    data = base64.b64encode(png(figure, dpi)).decode()
+    return f'<img alt="{escape(caption)}" src="data:image/png;base64,{data}">'
+
+
+def table(heads: Sequence[str], lines: Iterable[Sequence[str]], escaped: bool = False) -> str:
+    """Return a table; ``escaped`` where the cells are HTML already."""
+
+    def row(cells: Sequence[str], tag: str) -> str:
+        texts = (c if escaped else escape(c) for c in cells)
+        return "<tr>" + "".join(f"<{tag}>{c}</{tag}>" for c in texts) + "</tr>"
+
+    body = "".join(row(line, "td") for line in lines)
+    return f'<div class="scroll"><table>{row(heads, "th")}{body}</table></div>'
+
+
+def parameters_table(rows: Sequence[Row]) -> str:
+    """Return the figures of parameters as a table."""
+    lines = [[row.name, *(_number(getattr(row, name), name) for name in _FIGURES)] for row in rows]
+    return table((*_HEADS, *_FIGURES[-2:]), lines)
+
+
+def _number(value: float, name: str) -> str:
+    if not np.isfinite(value):
+        return "-"
+    if name.startswith("ess"):
+        return f"{value:.0f}"
+    return f"{value:.3f}" if name == "r_hat" else f"{value:.4g}"
+
+
+def verdict_box(verdict: Verdict) -> str:
+    """Return the verdict, green or not."""
+    kind = "enough" if verdict.enough else "short"
+    lines = "".join(f"<p>{escape(line)}</p>" for line in verdict.lines)
+    return f'<div class="verdict {kind}">{lines}</div>'
+
+
+def result_html(result: Any) -> str:
+    """Return a result as a notebook shows it: table, verdict, and a corner where it can be drawn.
+
+    Parameters
+    ----------
+    result : Result
+        The draws.
+
+    Returns
+    -------
+    str
+
+    """
+    head = f"<p><b>{escape(result.problem)}</b>: {escape(result.in_short())}</p>"
+    if not result.ndraws:
+        return head
+    summary = result.summary()
+    verdict = result.assess(summary)
+    colour = "#2a7" if verdict.enough else "#d80"
+    lines = "<br>".join(escape(line) for line in verdict.lines)
+    more = len(summary.rows) - _SHOWN
+    left_out = f"<p>... and {more} more parameters</p>" if more > 0 else ""
+    return (
+        head
+        + parameters_table(summary.rows[:_SHOWN])
+        + left_out
+        + f'<p style="border-left: .4rem solid {colour}; padding-left: .7rem">{lines}</p>'
+        + _thumbnail(result)
+    )
+
+
+def _thumbnail(result: Any) -> str:
+    try:
+        figure = result.plot_corner(result.names[:_THUMBNAIL])
+    except PmcmcError:  # matplotlib is not there
+        return ""
+    return image(figure, "Marginal distributions", 40)

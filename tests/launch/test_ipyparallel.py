@@ -69,6 +69,7 @@ def test_pools_on_the_engines_one_after_another(view):
         view.execute("with MPIPool() as pool:\n    pool.map(abs, [1])", block=True)
 
 
+@pytest.mark.slow
 def test_an_error_on_an_engine_comes_back(view):
     view.execute(PROBLEM + "problem.args = (1,)\n", block=True)
     began = time.monotonic()

@@ -77,6 +77,7 @@ def test_a_cell_starts_ranks_and_shows_the_result(tmp_path):
     assert bars  # tqdm: a widget, or text where there are none
 
 
+@pytest.mark.slow
 def test_an_error_in_a_cell(tmp_path):
     with pytest.raises(CellExecutionError) as caught:
         execute(
@@ -92,6 +93,7 @@ def test_an_error_in_a_cell(tmp_path):
     assert "on rank" in said
 
 
+@pytest.mark.slow
 def test_a_run_shows_itself_until_its_end(tmp_path):
     book = execute(
         tmp_path,

@@ -122,6 +122,7 @@ def test_a_signal_ends_the_run_in_order(python, tmp_path, name):
     assert steps(tmp_path / "x.h5") > 0
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_the_wait_for_log_prob(python, tmp_path):
     """Under mpiexec alone the ranks would be killed; here what there is is committed."""
     words = [model(tmp_path, 0.001, 300), *RUN, "--ranks", "2", "--output", "x.h5"]
@@ -188,6 +189,7 @@ def test_without_any_mpiexec_it_says_how_to_get_one(tmp_path):
     assert "there is no mpiexec to start ranks with" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_config_file_may_ask_for_ranks(python, tmp_path):
     name = model(tmp_path)
     (tmp_path / "pmcmc.toml").write_text(f'model = "{name}"\nranks = 2\nnsteps = 60\nburnin = 5\n')

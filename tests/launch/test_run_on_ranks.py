@@ -63,6 +63,7 @@ def test_without_an_output_the_draws_come_back_in_memory():
     assert str(result).splitlines()[-1]  # a verdict
 
 
+@pytest.mark.slow
 def test_what_a_closure_holds_goes_along():
     data = np.arange(2_000_000.0)
 
@@ -144,6 +145,7 @@ def test_a_run_under_way(tmp_path):
     assert_same_files(tmp_path / "x.h5", tmp_path / "y.h5")
 
 
+@pytest.mark.slow
 def test_two_at_once(tmp_path):
     runs = [pmcmc.start(problem(), 2, output=tmp_path / f"{k}.h5", **RUN) for k in range(2)]
     for run in runs:
@@ -151,6 +153,7 @@ def test_two_at_once(tmp_path):
     assert_same_files(tmp_path / "0.h5", tmp_path / "1.h5")
 
 
+@pytest.mark.slow
 def test_the_block_ends_the_run():
     with pmcmc.start(problem(0.01), ranks=2, **RUN):
         time.sleep(0.1)

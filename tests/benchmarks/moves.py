@@ -245,11 +245,16 @@ def longest_tau(chain: Array, log_prob: Array) -> float:
     return max(autocorrelation_time(normal_scores(c)) for c in columns)
 
 
-def settled(chain: Array, log_prob: Array) -> int:
-    """Return the check at which burn-in is over, about as ``--burnin auto`` ends it, else 0."""
+def settled(chain: Array, log_prob: Array, before: int = 0) -> int:
+    """Return the check at which burn-in is over, about as ``--burnin auto`` ends it, else 0.
+
+    Up to ``before`` there is none.
+    """
     for n in checks():
         if n > len(chain):
             break
+        if n <= before:
+            continue
         half = slice(n // 2, n)
         if (n - n // 2) / longest_tau(chain[half], log_prob[half]) >= 20:
             return n
@@ -269,14 +274,15 @@ def measure(job: tuple[str, str, int], nwalkers: int | None = None) -> tuple[flo
     )
     sampler.random_state = np.random.RandomState(seed).get_state()
     thin = 10 if ndim >= 50 else 1  # tau is hundreds of steps there, and memory ends
-    nsteps, burnin, tau = 2000, 0, math.inf
+    nsteps, seen, burnin, tau = 2000, 0, 0, math.inf
     state = start
     while True:
         state = sampler.run_mcmc(
             state, nsteps - sampler.iteration, thin_by=thin, skip_initial_state_check=True
         )
         chain, log_prob = sampler.get_chain(), sampler.get_log_prob()
-        burnin = burnin or settled(chain, log_prob)
+        burnin = burnin or settled(chain, log_prob, seen)
+        seen = nsteps
         if burnin:
             tau = longest_tau(chain[burnin:], log_prob[burnin:])
             if nsteps - burnin >= 200 * tau:

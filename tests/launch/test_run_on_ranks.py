@@ -306,3 +306,18 @@ def test_a_stop_before_the_ranks_have_begun(delay):
     result = run.wait(30)
     assert run.status == "stopped", run.log
     assert result is None or result.status == "stopped"
+
+
+@pytest.mark.slow
+def test_a_block_that_fails_hides_no_failure_of_the_run():
+    given = pmcmc.Problem(lambda theta: 1 / 0, ["a"], initial=[0.0])
+
+    def block():
+        with pmcmc.start(given, 2, **RUN) as run:
+            while not run.over(0.1):
+                pass
+            raise KeyError("of the block")
+
+    with pytest.raises(KeyError) as caught:
+        block()
+    assert "the run failed, too: log_prob raised ZeroDivisionError" in caught.value.__notes__[0]

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..errors import ExitStatus, Interrupted, StoreError
+from ..errors import ExitStatus, Interrupted, PmcmcError, StoreError
 from ..model.parcel import TOKEN, write_problem
 from ..model.problem import Problem
 from ..options import whole
@@ -202,13 +202,14 @@ class Run:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop it, and wait for the end; what fails then is not raised over another failure."""
+        """Stop it, and wait for the end; what fails then is a note to a failure of the block."""
         self.stop()
         try:
             self.wait()
-        except Exception:
-            if kind is None:
+        except PmcmcError as error:
+            if value is None:
                 raise
+            value.add_note(f"the run failed, too: {error}")
 
     def _repr_html_(self) -> str:
         """Show it in a notebook as it is now: how far, and in the end the draws."""

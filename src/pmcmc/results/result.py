@@ -1,9 +1,9 @@
-"""The draws of a run, finished or not: from its file or from memory, without MPI."""
+"""What users get of a run: its draws, their figures, the verdict, pictures; without MPI."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,20 +14,18 @@ from ..diagnostics.advice import Continuation
 from ..diagnostics.statistics import ChainStatistics
 from ..diagnostics.summary import Summary, summarize
 from ..diagnostics.verdict import Verdict, assess
-from ..errors import StoreError, UsageError
+from ..errors import StoreError
 from ..storage.cut import CutReader
 from ..storage.place import shown_path
 from ..storage.reader import RunReader
-from ..text import count_text, some_text, span_text
+from ..text import count_text, span_text
 from .arviz import to_arviz
+from .draws import Draws
 from .files import write_file
 from .html import result_html
 
 if TYPE_CHECKING:
     from .._types import AnyArray
-
-
-_LOOKED_AT, _AT_ONCE = 2**27, 2**21  # values
 
 
 def load(path: str | Path) -> Result:
@@ -57,8 +55,8 @@ def load_into_memory(path: Path) -> Result:
     return Result(RunReader.in_memory(path))
 
 
-class Result:
-    """The draws of a run.
+class Result(Draws):
+    """The draws of a run, their figures and pictures.
 
     Reading takes what was committed when the Result was made; load again for later draws. Steps
     are kept ones, unless said otherwise. Reading raises StoreError if the file is gone or damaged.
@@ -88,18 +86,6 @@ class Result:
         The version of pmcmc that made the file.
 
     """
-
-    def __init__(self, reader: RunReader) -> None:
-        header = reader.header
-        self.reader = reader
-        self.path, self.status, self.short = reader.path, reader.status, reader.short
-        self.problem, self.names, self.seed = header.problem, header.names, header.seed
-        self.nensembles, self.nwalkers, self.ndim = len(header.steps), header.nwalkers, header.ndim
-        self.nsteps, self.burnin, self.thin_by = sum(header.steps), header.burnin, header.thin_by
-        self.target = header.steps
-        self.steps = tuple(int(n) for n in reader.rows)
-        self.burnin_steps = tuple(int(n) for n in reader.burnin_rows)
-        self.config, self.version = header.config, reader.version
 
     @classmethod
     def open(cls, path: Path) -> Result:
@@ -218,144 +204,16 @@ class Result:
         """
         return self if (discard, thin) == (0, 1) else Result(CutReader(self.reader, discard, thin))
 
-    def not_finite(self) -> str | None:
-        """Return which draws are no numbers, in words: a run keeps none, so the file was changed.
-
-        Of more than 1 GB only every so many-th row is looked at.
-
-        Returns
-        -------
-        str or None
-            None where all are numbers.
-
-        """
-        wrong = np.zeros(self.ndim + 1, dtype=int)
-        values = sum(self.steps) * self.nwalkers * (self.ndim + 1)
-        stride = max(1, -(-values // _LOOKED_AT))
-        rows = max(1, _AT_ONCE // (self.nwalkers * self.ndim))
-        with self.reader.open() as reader:
-            for e, n in enumerate(self.steps):
-                for start in range(0, n, rows * stride):
-                    at = slice(start, min(start + rows * stride, n), stride)
-                    chain, log_prob = (reader.values(k, e, at) for k in ("chain", "log_prob"))
-                    wrong[:-1] += (~np.isfinite(chain)).sum(axis=(0, 1))
-                    wrong[-1] += (np.isnan(log_prob) | (log_prob == np.inf)).sum()
-        if not wrong.any():
-            return None
-        names = [*self.names, "log_prob"]
-        told = some_text([f"{n} of {name}" for name, n in zip(names, wrong, strict=True) if n])
-        return (
-            f"draws in {shown_path(self.path)} are NaN or infinite ({told}), which no run writes: "
-            "the file was changed (see: status --verify)"
-        )
-
     @property
     def open_ended(self) -> bool:
         """Whether production goes on until the draws are enough."""
         return bool(self.config.get("nsteps") == "auto")
 
     @property
-    def ndraws(self) -> int:
-        """Draws so far: kept steps of all ensembles times walkers."""
-        return sum(self.steps) * self.nwalkers
-
-    @property
     def acceptance_fraction(self) -> AnyArray:
         """Accepted share of the kept steps, (ensemble, walker); NaN in an ensemble without any."""
         with np.errstate(invalid="ignore"):
             return np.asarray(self.reader.accepted / np.array(self.steps)[:, None])
-
-    def get_chain(self, discard: int = 0, thin: int = 1, flat: bool = False) -> AnyArray:
-        """Return the coordinates.
-
-        Parameters
-        ----------
-        discard, thin : int
-            Of every ensemble leave out the first ``discard`` steps (default: 0); then keep every
-            ``thin``-th (default: 1). As in emcee.
-        flat : bool
-            All draws in one axis, ensemble after ensemble. Default: False.
-
-        Returns
-        -------
-        ndarray
-            (ensemble, step, walker, ndim), cut to the shortest ensemble; flat (draws, ndim),
-            all of them.
-
-        Raises
-        ------
-        UsageError
-            If ``discard`` is below 0 or ``thin`` below 1.
-        StoreError
-            If no draws are left: in the shortest ensemble, or with ``flat`` in all of them.
-
-        """
-        return self._get("chain", discard, thin, flat)
-
-    def get_log_prob(self, discard: int = 0, thin: int = 1, flat: bool = False) -> AnyArray:
-        """Return the log posterior.
-
-        Parameters
-        ----------
-        discard, thin, flat
-            As for ``get_chain``, with its errors.
-
-        Returns
-        -------
-        ndarray
-            (ensemble, step, walker), cut to the shortest ensemble; flat (draws,).
-
-        """
-        return self._get("log_prob", discard, thin, flat)
-
-    def get_blobs(self, discard: int = 0, thin: int = 1, flat: bool = False) -> AnyArray | None:
-        """Return the blobs.
-
-        Parameters
-        ----------
-        discard, thin, flat
-            As for ``get_chain``, with its errors.
-
-        Returns
-        -------
-        ndarray or None
-            (ensemble, step, walker, ...), cut to the shortest ensemble; flat (draws, ...). None
-            where log_prob has no blobs.
-
-        """
-        if self.reader.header.blobs_dtype is None:
-            return None
-        return self._get("blobs", discard, thin, flat)
-
-    def get_burnin(self) -> AnyArray:
-        """Return the burn-in, (ensemble, step, walker, ndim), cut to the shortest; or empty."""
-        return self._stack("chain", min(self.burnin_steps), slice(None), "burnin")
-
-    def parameter(self, name: str) -> list[AnyArray]:
-        """Return one parameter's draws.
-
-        Parameters
-        ----------
-        name : str
-            One of ``names``.
-
-        Returns
-        -------
-        list of ndarray (step, walker)
-            One per ensemble, not cut.
-
-        Raises
-        ------
-        UsageError
-            If there is no such parameter.
-
-        """
-        self.checked([name])
-        i = self.names.index(name)
-        with self.reader.open() as reader:
-            return [
-                reader.values("chain", e, slice(0, n))[:, :, i] for e, n in enumerate(self.steps)
-            ]
 
     def summary(self) -> Summary:
         """Return the figures of all parameters; prints as a table.
@@ -439,83 +297,6 @@ class Result:
             for figure in ("tau", "ess_bulk", "ess_tail", "r_hat")
         }
         return to_arviz(self.get_chain(), self.get_log_prob(), self.names, about, figures)
-
-    def blocks(self, rows: int) -> Iterator[tuple[int, int, AnyArray, AnyArray]]:
-        """Give the draws in order, ensemble after ensemble, in bounded memory.
-
-        Parameters
-        ----------
-        rows : int
-            Steps at a time, at most; 1 or more.
-
-        Yields
-        ------
-        tuple
-            Ensemble, first step in it, chain (step, walker, ndim), log_prob (step, walker).
-
-        """
-        with self.reader.open() as reader:
-            for e, n in enumerate(self.steps):
-                for start in range(0, n, rows):
-                    at = slice(start, min(start + rows, n))
-                    chain, log_prob = (reader.values(k, e, at) for k in ("chain", "log_prob"))
-                    yield e, start, chain, log_prob
-
-    def checked(self, names: Sequence[str] | None) -> tuple[str, ...]:
-        """Return names of parameters, each once, in the order given.
-
-        Parameters
-        ----------
-        names : sequence of str or None
-            None: all.
-
-        Raises
-        ------
-        UsageError
-            If there is no such parameter.
-
-        """
-        for name in names or ():
-            if name not in self.names:
-                raise UsageError(
-                    f"there is no parameter {name}; there are {', '.join(self.names)}"
-                )
-        return self.names if names is None else tuple(dict.fromkeys(names))
-
-    def _get(self, name: str, discard: int, thin: int, flat: bool) -> AnyArray:
-        if discard < 0 or thin < 1:
-            raise UsageError(
-                f"discard is {discard} and thin is {thin}: expected at least 0 and at least 1"
-            )
-        start = discard + thin - 1
-        if flat:
-            if max(self.steps) <= start:
-                raise StoreError(self._no_draws(discard, thin))
-            with self.reader.open() as reader:
-                parts = [
-                    reader.values(name, e, slice(start, n, thin))
-                    for e, n in enumerate(self.steps)
-                    if n > start
-                ]
-            return np.concatenate([p.reshape(-1, *p.shape[2:]) for p in parts])
-        shortest = min(self.steps)
-        if shortest <= start:
-            raise StoreError(self._no_draws(discard, thin))
-        return self._stack(name, shortest, slice(start, None, thin), "ensembles")
-
-    def _stack(self, name: str, stop: int, rows: slice, phase: str) -> AnyArray:
-        cut = slice(rows.start, stop, rows.step)
-        with self.reader.open() as reader:
-            return np.stack([reader.values(name, e, cut, phase) for e in range(self.nensembles)])
-
-    def _no_draws(self, discard: int = 0, thin: int = 1) -> str:
-        name = self.path or "the run"
-        if max(self.steps) == 0:
-            return f"{name} holds no draws yet: burn-in takes {self.burnin} steps per ensemble"
-        return (
-            f"{name} has {min(self.steps)} to {max(self.steps)} steps per ensemble: nothing is "
-            f"left with discard = {discard} and thin = {thin}"
-        )
 
 
 def _drawing(module: str) -> Any:

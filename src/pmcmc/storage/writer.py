@@ -274,8 +274,8 @@ class RunWriter:
                 with h5py.File(disk, mode, libver="earliest") as file:
                     disk.opened = True
                     yield file
-            except Exception:
-                disk.check()  # what the system said comes first
+            except Exception:  # of any class: HDF5 hides the system's error in its own
+                disk.check()  # raises that error, if there was one
                 raise
             finally:
                 self._disk = None

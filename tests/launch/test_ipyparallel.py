@@ -34,6 +34,8 @@ def view(launch, tmp_path_factory):
     client = cluster.start_and_connect_sync()
     view = client[:]
     view.execute(f"import os; os.chdir({str(folder)!r})", block=True)
+    view.execute(PROBLEM, block=True)
+    view.push({"RUN": RUN}, block=True)
     yield view
     client.close()
     cluster.stop_cluster_sync()
@@ -43,8 +45,6 @@ def view(launch, tmp_path_factory):
 
 
 def test_a_run_on_all_engines(view):
-    view.execute(PROBLEM, block=True)
-    view.push({"RUN": RUN}, block=True)
     view.execute("result = pmcmc.run(problem, output='px.h5', **RUN)", block=True)
     view.execute("status, chain = result.status, result.get_chain()", block=True)
     assert view.pull("status", block=True) == ["finished"] * 2
@@ -76,5 +76,4 @@ def test_an_error_on_an_engine_comes_back(view):
     with pytest.raises(ipyparallel.error.CompositeError, match="log_prob raised TypeError"):
         view.execute("pmcmc.run(problem, **RUN)", block=True)
     assert time.monotonic() - began < 20
-    view.push({"RUN": RUN}, block=True)
     view.execute(PROBLEM + "result = pmcmc.run(problem, **RUN)", block=True)

@@ -32,6 +32,19 @@ def log_prob(theta):
 """
 SAMPLING = ("--nwalkers", 8, "--nensembles", 2, "--burnin", 10)
 LONG = 1700  # steps: with COST 0.01 and two ranks, 69 s
+# the same, known to one interpreter alone, which hands it to Slurm
+FROM_PYTHON = f"""\
+import os, time
+import pmcmc
+def log_prob(theta):
+    if not os.path.exists("fast"):
+        time.sleep(float(os.environ["COST"]))
+    return -0.5 * float(theta @ theta)
+problem = pmcmc.Problem(log_prob, ndim=2, initial=[0.0, 0.0], name="model")
+sampling = dict(nwalkers=8, nensembles=2, burnin=10, nsteps={LONG}, seed=1)
+job = dict(ranks=2, time=1, partition="last", requeue=True, output_log="model-%j.log")
+print(pmcmc.submit(problem, output="x.h5", **job, **sampling).id)
+"""
 
 
 @dataclass(frozen=True)
@@ -147,6 +160,14 @@ def long_jobs(request, tmp_path_factory):
                 jobs[job] = folder / "model.h5"
             else:
                 jobs |= {f"{job}_{n}": folder / f"model-{n}.h5" for n in (1, 2)}
+    folder = tmp_path_factory.mktemp("python")
+    mpi = request.getfixturevalue("mpich")
+    env = mpi.cluster.env(mpi.env(COST="0.01", XDG_STATE_HOME=str(folder)))
+    done = subprocess.run(
+        [mpi.launcher.python, "-c", FROM_PYTHON], cwd=folder, env=env, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    jobs[done.stdout.decode().strip()] = folder / "x.h5"
     return jobs
 
 

@@ -1,10 +1,12 @@
 """The pure parts of comm: is this one job, which rank am I, how many threads."""
 
+import subprocess
 import sys
 import time
 
 import pytest
 
+from conftest import clean_env
 from pmcmc.errors import LaunchError
 from pmcmc.mpi.startup import (
     OVERRIDE,
@@ -107,7 +109,12 @@ def test_rank_by_the_launcher(env, rank):
 
 @pytest.fixture
 def without_numpy(monkeypatch):
-    monkeypatch.delitem(sys.modules, "numpy")
+    monkeypatch.delitem(sys.modules, "numpy", raising=False)
+
+
+@pytest.fixture
+def with_numpy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numpy", object())
 
 
 @pytest.mark.usefixtures("without_numpy")
@@ -135,7 +142,48 @@ def test_a_variable_that_the_user_set_stays():
     assert (env["MKL_NUM_THREADS"], env["OMP_NUM_THREADS"]) == ("3", "1")
 
 
-def test_numpy_loaded_too_early_is_said():
+@pytest.mark.usefixtures("with_numpy")
+@pytest.mark.parametrize(
+    ("counts", "named"),
+    [
+        ({"openblas": 16, "openmp": 8}, "OPENBLAS_NUM_THREADS=1, OMP_NUM_THREADS=1"),
+        ({"mkl": 4, "openmp": 1}, "set MKL_NUM_THREADS=1 before"),
+        ({"openblas": 1}, None),
+        ({}, None),
+    ],
+    ids=str,
+)
+def test_libraries_that_take_more_threads_are_named(monkeypatch, recwarn, counts, named):
+    """Libraries that cannot be had here are put in the place of threadpoolctl's."""
+    told = [{"internal_api": api, "num_threads": n} for api, n in counts.items()]
+    monkeypatch.setattr("threadpoolctl.threadpool_info", lambda: told)
+    assert limit_threads(4, env={}) is None
+    assert [named in str(w.message) for w in recwarn] == ([] if named is None else [True])
+
+
+def test_threads_of_the_library_that_is_loaded():
+    """In a process of its own: numpy's BLAS is asked for its threads."""
+    code = (
+        "import os\n"
+        "os.environ |= {'OPENBLAS_NUM_THREADS': '2'}\n"
+        "import numpy, pmcmc.mpi.startup as s\n"
+        "s.limit_threads(4, env={})\n"
+    )
+    for several, said in (("2", "each of 4 ranks starts 2 threads of openblas"), ("1", "")):
+        done = subprocess.run(
+            [sys.executable, "-c", code.replace("'2'", f"'{several}'")],
+            env=clean_env(),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert said in done.stderr
+        assert bool(said) == bool(done.stderr)
+
+
+@pytest.mark.usefixtures("with_numpy")
+def test_numpy_loaded_too_early_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)  # as where it is not installed
     env: dict[str, str] = {}
     with pytest.warns(RuntimeWarning, match="numpy was loaded before.*OMP_NUM_THREADS=1"):
         assert limit_threads(4, rank=0, env=env) is None

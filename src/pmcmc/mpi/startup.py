@@ -27,6 +27,13 @@ THREAD_VARIABLES = (
     "BLIS_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
+# by threadpoolctl's names of the libraries
+_THREADS_OF = {
+    "openblas": "OPENBLAS_NUM_THREADS",
+    "mkl": "MKL_NUM_THREADS",
+    "blis": "BLIS_NUM_THREADS",
+    "openmp": "OMP_NUM_THREADS",
+}
 # what launchers tell their ranks, and what a job within a job must not see
 LAUNCHED = ("PMI", "OMPI_COMM", "OMPI_UNIVERSE", "PMIX_", "PRTE_LAUNCHED", "HYDI_", "MPIR_")
 OVERRIDE = "PMCMC_ALLOW_SINGLE_RANKS"
@@ -175,24 +182,40 @@ def limit_threads(size: int, rank: int = 0, env: Any = os.environ) -> str | None
     """Give each rank its share of threads, before numpy is loaded; return what to say.
 
     With several ranks, and unless the user set it, BLAS and OpenMP get SLURM_CPUS_PER_TASK
-    threads, or one.
+    threads, or one. Where numpy is there already, a RuntimeWarning names what to set, unless
+    threadpoolctl is installed and finds no library with more threads than that.
     """
     if size == 1 or "OMP_NUM_THREADS" in env:
         return None
     threads = env.get("SLURM_CPUS_PER_TASK", "1")
     if "numpy" in sys.modules:
-        if rank > 0:
-            return None
-        warnings.warn(
-            f"numpy was loaded before pmcmc could set OMP_NUM_THREADS={threads}: each of {size} "
-            "ranks may start a thread per core; set it in the job script",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+        if rank == 0 and (said := _too_many_threads(int(threads), size)):
+            warnings.warn(said, RuntimeWarning, stacklevel=3)
         return None
     for variable in THREAD_VARIABLES:
         env.setdefault(variable, threads)
     return f"OMP_NUM_THREADS={threads} for each rank (set it yourself to change that)"
+
+
+def _too_many_threads(threads: int, size: int) -> str | None:
+    """Return the warning that libraries which are loaded take more threads than a rank has."""
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return (
+            f"numpy was loaded before pmcmc could set OMP_NUM_THREADS={threads}: each of {size} "
+            "ranks may start a thread per core; set it in the job script"
+        )
+    found = {i["internal_api"]: i["num_threads"] for i in threadpool_info()}
+    wide = {_THREADS_OF[api]: n for api, n in found.items() if n > threads and api in _THREADS_OF}
+    if not wide:
+        return None
+    takes = ", ".join(f"{n} threads of {api}" for api, n in found.items() if n > threads)
+    cure = ", ".join(f"{name}={threads}" for name in wide)
+    return (
+        f"each of {size} ranks starts {takes}, for {threads} that it is meant to have: set {cure} "
+        "before Python starts"
+    )
 
 
 def where(comm: Comm) -> str:

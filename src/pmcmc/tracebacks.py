@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
+import warnings
 from pathlib import Path
 
 _OURS = str(Path(__file__).parent) + os.sep
@@ -31,6 +33,21 @@ def traceback_text(exc: BaseException) -> str:
     told = traceback.TracebackException.from_exception(exc)
     _trim(told, {id(told)})
     return "".join(told.format()).rstrip()
+
+
+def warn(text: str) -> None:
+    """Issue a RuntimeWarning, at the line of the user's code that called pmcmc.
+
+    Parameters
+    ----------
+    text : str
+        The warning.
+
+    """
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, RuntimeWarning, stacklevel=level)
 
 
 def _trim(told: traceback.TracebackException, seen: set[int]) -> None:

@@ -3,6 +3,7 @@
 One file, so that one worker of pytest-xdist has them all: there is one cluster.
 """
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import ipyparallel
 import pytest
 
 import pmcmc
@@ -363,6 +365,44 @@ def test_submit_from_the_command_line(logged_in, mpich, folder, undisturbed):
     assert done.stdout.startswith(f"job {job.id}: model.h5, script model.job.sh\n")
     assert job.wait(60).status == "finished", job.log
     assert_same_files(folder / "model.h5", undisturbed(STEPS))
+
+
+def test_one_digest_through_every_door(logged_in, mpich, folder):
+    """mpiexec, --ranks, ranks=, submit, and the engines of ipyparallel."""
+    (folder / "fast").touch()
+    given = {name: SENT[name] for name in ("nwalkers", "nensembles", "burnin", "seed")}
+    given |= {"nsteps": STEPS, "nensembles": 3}
+    words = [str(w) for k, v in given.items() for w in (f"--{k}", v)]
+    launch, problem = mpich.launcher, sent(folder / "fast")
+    run = ("-m", "pmcmc", "model.py", *words)
+    assert launch(3, *run, "--output", "mpiexec.h5", cwd=folder).returncode == 0
+    assert launch(0, *run, "--ranks", "3", "--output", "option.h5", cwd=folder).returncode == 0
+    pmcmc.run(problem, ranks=3, output="python.h5", **given)
+    job = pmcmc.submit(problem, ranks=3, time=2, output="job.h5", **given)
+    assert job.wait(60).status == "finished", job.log
+    home = str(folder / "home")
+    os.environ["IPYTHONDIR"] = home  # logged_in puts it back
+    with ipyparallel.Cluster(
+        engines="mpi", n=3, log_level=40, profile_dir=f"{home}/profile"
+    ) as client:
+        client[:].apply_sync(os.chdir, str(folder))
+        client[:].push({"given": given}, block=True)
+        client[:].execute("import pmcmc; exec(open('model.py').read())", block=True)
+        client[:].execute(
+            "problem = pmcmc.Problem(log_prob, ndim=ndim, initial=initial)\n"
+            "pmcmc.run(problem, output='engines.h5', **given)",
+            block=True,
+        )
+    doors = ("mpiexec", "option", "python", "job", "engines")
+    assert len({digest(folder / f"{door}.h5") for door in doors}) == 1
+
+
+def digest(path):
+    """Return a digest of all draws and their log_prob."""
+    result = pmcmc.load(path)
+    assert result.status == "finished"
+    data = result.get_chain().tobytes() + result.get_log_prob().tobytes()
+    return hashlib.sha256(data).hexdigest()
 
 
 def test_time_limit(cluster, long_jobs, undisturbed):

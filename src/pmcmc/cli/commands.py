@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,8 @@ from ..results.result import Result, load
 from ..storage.lock import being_written
 from ..storage.lock_owner import LockOwner
 from ..storage.notes import read_notes
-from ..storage.progress_record import ProgressRecord
 from ..storage.verify import verify as compare_checksums
-from ..text import announced, count_text, duration_text, ordinal_text, span_text
+from ..text import announced, count_text, ordinal_text, span_text
 from . import settings
 
 
@@ -175,27 +174,13 @@ def status(
         print(f"checksums: {none if damaged is None else 'all draws are as they were written'}")
     if writer:
         print(f"it is being written by {writer}, since {writer.since}")
-        for line in () if progress is None else progress_lines(progress):
+        for line in () if progress is None else progress.lines():
             print(line)
     elif code == ExitStatus.SHORT:
         print("to go on: the command that made it, with --resume and a higher --nsteps")
     elif code == ExitStatus.STOPPED:
         print("to go on: the command that made it, with --resume, on any number of ranks")
     return code
-
-
-def progress_lines(progress: ProgressRecord) -> Iterator[str]:
-    """Return what a job that is at work tells of itself, a line each."""
-    if progress.rate:
-        left = ""
-        if progress.seconds_left is not None:
-            left = f"; {duration_text(progress.seconds_left)} left"
-            if progress.goal is not None:
-                left += f", enough at about step {progress.goal} of each ensemble"
-        yield f"{progress.rate:.3g} steps/s{left}"
-    if progress.lacking:
-        yield f"lacking: {progress.lacking}"
-    yield from progress.waiting
 
 
 def _now(path: Path, result: Result) -> tuple[str, LockOwner | None]:

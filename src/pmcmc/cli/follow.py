@@ -86,7 +86,7 @@ class Follower:
             f"{duration_text(max(0.0, time.time() - self.path.stat().st_mtime))} ago"
         )
         if progress is not None:
-            yield from _progress_view(progress)
+            yield from (f"  {line}" for line in progress.lines())
         yield from self._figures(result)
 
     def _figures(self, result: Result) -> Iterator[str]:
@@ -106,20 +106,3 @@ class Follower:
             )
         if (more := len(self._summary.rows) - _SHOWN) > 0:
             yield f"  and {more} more"
-
-
-def _progress_view(progress: ProgressRecord) -> Iterator[str]:
-    of = "" if progress.total is None else f" of {progress.total}"
-    left = (
-        "" if progress.seconds_left is None else f"; {duration_text(progress.seconds_left)} left"
-    )
-    accepted = "" if progress.acceptance is None else f"; acceptance {progress.acceptance:.2f}"
-    yield f"  {progress.steps}{of} steps, {progress.rate:.3g} steps/s{left}{accepted}"
-    if progress.goal is not None:
-        yield f"  enough at about step {progress.goal} of each ensemble"
-    if progress.lacking:
-        yield f"  lacking: {progress.lacking}"
-    if progress.slowest:
-        yield f"  slowest: {progress.slowest}"
-    for call in progress.waiting:
-        yield f"  {call}"

@@ -6,6 +6,7 @@ messages the same way. `mpi.control` carries them.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -76,6 +77,10 @@ class Progress:
         Of all its ensembles together.
     accepted, counted : float, int
         Accepted moves, of how many.
+    slowest : int
+        The rank of its team on which an evaluation takes longest.
+    slow, usual : float
+        Seconds of an evaluation there, and on the team's median rank; NaN before the first.
 
     """
 
@@ -85,6 +90,9 @@ class Progress:
     steps: int
     accepted: float
     counted: int
+    slowest: int = 0
+    slow: float = math.nan
+    usual: float = math.nan
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from .. import streams
-from .._version import __version__
 from ..diagnostics.verdict import rescued_text
-from ..sampler.initial import search_evaluations
-from ..sampler.moves import AUTO
 from ..storage.progress_record import ProgressRecord
-from ..text import count_text, duration_text, some_text
+from ..text import duration_text, some_text
+from ..tracebacks import warn
+from .description import describe
 
 if TYPE_CHECKING:
     from ..diagnostics.stopping import WorstFigures
@@ -111,7 +111,7 @@ class ProgressReporter:
         """
         self.remark(text)
         if not self.on and self._first:
-            warnings.warn(text, RuntimeWarning, stacklevel=4)
+            warn(text)
 
     def intend(self, problem: Problem, setup: Setup) -> None:
         """Say what the run will do.
@@ -124,7 +124,7 @@ class ProgressReporter:
             What rank 0 decided.
 
         """
-        plan, header, options = setup.plan, setup.header, setup.options
+        plan, header = setup.plan, setup.header
         self._most, self._open_ended = plan.nsteps * plan.thin_by, plan.open_ended
         self._ensembles, self._thin_by = plan.nensembles, plan.thin_by
         self._burnin, self._before = header.burnin, setup.steps
@@ -135,27 +135,11 @@ class ProgressReporter:
         self._of_plan, self._cost = tuple(plan.remarks), setup.seconds
         self._useful = plan.size - plan.idle
         self._tell_watchers(at_once=True)
-        hosts = count_text(setup.hosts, "host")
-        self.say(f"pmcmc {__version__}: {problem.name}, {_names(problem.names)}")
-        for label, text in plan.describe():
-            self.say(f"  {label:<10} {text}" + (f", on {hosts}" if label == "ranks" else ""))
-        moves = options.moves or ("auto" if problem.moves is None else "those of the model")
-        if moves == "auto":
-            moves = f"auto: {AUTO}"
-        drawn = f"  (drawn; --seed {header.seed} gives these draws again)" if setup.drawn else ""
-        self.say(f"  {'moves':<10} {moves}")
-        self.say(f"  {'seed':<10} {header.seed}{drawn}")
-        before = ""
-        if setup.steps:
-            of = "" if self._total is None else f" of {self._total}"
-            before = f", which has {setup.steps}{of} steps"
-        self.say(f"  {'file':<10} {options.output or 'none: the draws stay in memory'}{before}")
-        self.say(f"  {'cost':<10} {_cost(setup)}")
-        if not setup.steps and (more := search_evaluations(problem, plan.nwalkers)):
-            self.say(f"  {'start':<10} {_search_text(more, setup)}")
+        for line in describe(problem, setup, self._total):
+            self.say(line)
         for remark in (*plan.remarks, *self._remarks):
             self.say(f"  note: {remark}")
-        if options.dry_run:
+        if setup.options.dry_run:
             self.say("\n" + plan.table() + "\n\nDry run: nothing was sampled or written.")
 
     def settle(self, decision: Decision) -> None:
@@ -270,10 +254,7 @@ class ProgressReporter:
         done, rate, acceptance = self._done()
         step, burnin = done // self._ensembles, self._burnin
         in_burnin = burnin is None or step < burnin
-        figures, left, slowest = self.figures, self._seconds_left(done, rate), ""
-        if len(self._parts) > 1:
-            behind = min(self._parts, key=lambda source: self._parts[source].reached)
-            slowest = f"rank {behind}, at step {self._parts[behind].reached}"
+        figures, left = self.figures, self._seconds_left(done, rate)
         return ProgressRecord(
             steps=done,
             total=self._total,
@@ -288,11 +269,29 @@ class ProgressReporter:
             tau=None if figures is None else figures.tau,
             lacking=self._shortfall,
             waiting=tuple(map(str, self.long_calls)),
-            slowest=slowest,
+            slowest=self._slowest(),
             remarks=(*self._of_plan, *self._remarks),
             cost=self._cost,
             useful=self._useful,
         )
+
+    def _slowest(self) -> str:
+        """Say which rank takes longest for an evaluation, and which team is behind."""
+        told = []
+        parts = [p for p in self._parts.values() if not math.isnan(p.slow)]
+        if parts and self._useful > 1:
+            slow, usual = (
+                max(parts, key=lambda p: p.slow),
+                statistics.median(p.usual for p in parts),
+            )
+            told.append(
+                f"rank {slow.slowest}, {duration_text(slow.slow)} an evaluation "
+                f"(median rank: {duration_text(usual)})"
+            )
+        if len(self._parts) > 1:
+            behind = min(self._parts, key=lambda source: self._parts[source].reached)
+            told.append(f"behind: rank {behind}, at step {self._parts[behind].reached}")
+        return "; ".join(told)
 
     def _tell_watchers(self, at_once: bool = False) -> None:
         now = time.monotonic()
@@ -375,30 +374,3 @@ class ProgressReporter:
     def seconds(self) -> float:
         """Seconds since the work began."""
         return time.monotonic() - self._began
-
-
-def _names(names: tuple[str, ...]) -> str:
-    return f"{count_text(len(names), 'parameter')} ({some_text(names, 6)})"
-
-
-def _cost(setup: Setup) -> str:
-    """Say what log_prob costs, and all of its evaluations, or those of 1000 steps."""
-    plan, evaluations = setup.plan, setup.plan.evaluations()
-    took = f"log_prob took {duration_text(setup.seconds)} in a first try"
-    if evaluations is None:
-        evaluations = 1000 * plan.nwalkers * plan.nensembles
-        took += "; 1000 steps are"
-    else:
-        evaluations -= setup.steps * plan.nwalkers
-        took += ";"
-    work = evaluations * setup.seconds / (plan.size - plan.idle)
-    about = f", about {duration_text(work)} of work per rank" if work > 5 else ""
-    return f"{took} {evaluations} evaluations{about}"
-
-
-def _search_text(evaluations: int, setup: Setup) -> str:
-    """Say what the search for a start costs."""
-    plan = setup.plan
-    work = evaluations * plan.nensembles * setup.seconds / (plan.size - plan.idle)
-    about = f", about {duration_text(work)} per rank" if work > 1 else ""
-    return f"each ensemble searches for the maximum first: about {evaluations} evaluations{about}"

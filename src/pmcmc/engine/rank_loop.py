@@ -381,6 +381,8 @@ class RankLoop:
         reached = self._reached()
         if self._limit is not None and reached >= self._limit:
             self._told = self._limit
+        assert self.evaluator is not None
+        behind, slow, usual = self.evaluator.slowest()
         self.control.send(
             Progress(
                 done=complete or self._left,
@@ -389,5 +391,8 @@ class RankLoop:
                 steps=sum(e.steps for e in self.ensembles),
                 accepted=sum(a for a, _ in accepted),
                 counted=sum(n for _, n in accepted),
+                slowest=self.control.rank + behind,  # the ranks of a team are contiguous
+                slow=slow,
+                usual=usual,
             )
         )

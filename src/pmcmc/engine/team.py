@@ -103,6 +103,24 @@ class TeamEvaluator:
 
     # ---- the root
 
+    def slowest(self) -> tuple[int, float, float]:
+        """Return the rank on which an evaluation takes longest, of late, and how long.
+
+        Returns
+        -------
+        rank : int
+            Of the team.
+        slow, usual : float
+            Seconds there, and on the median rank; NaN before the first.
+
+        """
+        pace = self.dispatcher.pace if self.size > 1 else np.array([self.usual])
+        known = np.flatnonzero(np.isfinite(pace))
+        if not len(known):
+            return 0, np.nan, np.nan
+        rank = int(known[np.argmax(pace[known])])
+        return rank, float(pace[rank]), float(np.median(pace[known]))
+
     def advance(
         self,
         ensembles: Sequence[Stepper],

@@ -8,7 +8,6 @@ import math
 import os
 import threading
 import time
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +20,7 @@ from ..options import whole
 from ..results.html import result_html
 from ..results.result import Result, load, load_into_memory
 from ..storage.progress_record import ProgressRecord
+from ..tracebacks import warn
 from .display import in_notebook, record_html, show_live, state_text
 from .local import LocalJob, private_folder
 from .measure import useful_ranks
@@ -171,7 +171,7 @@ class Run:
         for remark in self._record.remarks:
             if remark not in self._warned:
                 self._warned.add(remark)
-                warnings.warn(in_python(remark), RuntimeWarning, stacklevel=2)
+                warn(in_python(remark))
         error = self._outcome.error
         if error is None or (isinstance(error, Interrupted) and self.result() is None):
             return self.result()

@@ -9,12 +9,12 @@ import os
 import socket
 import sys
 import time
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import streams
 from ..errors import LaunchError, PmcmcError, exit_status
+from ..tracebacks import warn
 from .guard import LET_OUT, ExitGuard
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def limit_threads(size: int, rank: int = 0, env: Any = os.environ) -> str | None
     threads = env.get("SLURM_CPUS_PER_TASK", "1")
     if "numpy" in sys.modules:
         if rank == 0 and (said := _too_many_threads(int(threads), size)):
-            warnings.warn(said, RuntimeWarning, stacklevel=3)
+            warn(said)
         return None
     for variable in THREAD_VARIABLES:
         env.setdefault(variable, threads)

@@ -37,6 +37,7 @@ from .tasks import (
 if TYPE_CHECKING:
     from .._types import AnyArray, Comm, Tick
 
+_NEWEST = 0.1  # weight of the newest in what a task takes of late
 _AHEAD = 64 * 2**20  # bytes of pickled tasks that wait to be sent
 
 
@@ -51,11 +52,17 @@ class Dispatcher:
     comm : MPI communicator
         Its rank 0 is the root. Used for nothing else.
 
+    Attributes
+    ----------
+    pace : ndarray (rank,)
+        Seconds of a task on each rank, of late; NaN where it has done none.
+
     """
 
     def __init__(self, comm: Comm) -> None:
         self.comm = comm
         self.size = comm.Get_size()
+        self.pace = np.full(self.size, np.nan)
         self.pending: deque[Chunk] = deque()
         self._later: deque[Chunk] = deque()  # to be pickled first
         self._ahead = 0  # bytes of pickles that are pending
@@ -220,9 +227,10 @@ class Dispatcher:
                 values: Any = data[16:].view(np.float64)
                 if kind != ARRAY:
                     values = values.tolist() if kind == FLOATS else list(values)
-                self.add_result(chunk, values, float(seconds))
+                self.add_result(chunk, values, float(seconds), worker)
             elif tag == RESULTS:
-                self.add_result(chunk, data[8:].data, float(data[:8].view(np.float64)[0]))
+                seconds = data[:8].view(np.float64)[0]
+                self.add_result(chunk, data[8:].data, float(seconds), worker)
             else:
                 failure = pickle.loads(data.data)
                 failure.task += chunk.start
@@ -231,7 +239,7 @@ class Dispatcher:
             self._sent = [pair for pair in self._sent if not pair[0].Test()]
         return came
 
-    def add_result(self, chunk: Chunk, results: Any, seconds: float) -> None:
+    def add_result(self, chunk: Chunk, results: Any, seconds: float, rank: int = 0) -> None:
         """Add the results of a chunk to its batch.
 
         Parameters
@@ -242,11 +250,15 @@ class Dispatcher:
             A memoryview is a pickle; an empty list is a chunk that was given up, and is dropped.
         seconds : float
             That it took.
+        rank : int
+            That worked on it. Default: 0, the root.
 
         """
         if isinstance(results, list) and not results:
             return
-        batch = chunk.batch
+        batch, each = chunk.batch, seconds / (chunk.stop - chunk.start)
+        before = self.pace[rank]
+        self.pace[rank] = each if np.isnan(before) else before + _NEWEST * (each - before)
         with self._lock:
             batch.results.append((chunk.start, chunk.stop, results))
             batch.seconds.append((chunk.stop - chunk.start, seconds))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import warnings
 import zlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..tracebacks import warn
 from .dispatch import Dispatcher
 from .schedule import Scheduler
 
@@ -68,12 +68,10 @@ class SentFunction:
             return
         self._compared = True
         if self._took > _SLOWER * self._alone:
-            warnings.warn(
+            warn(
                 f"MPIPool is slower than one process: its maps took {self._took:.2f} s on {ranks} "
                 f"ranks, their tasks {self._alone:.2f} s in all: a task is shorter than its "
-                "message. Sample without a pool, or vectorized, or give each task more to do",
-                RuntimeWarning,
-                stacklevel=4,
+                "message. Sample without a pool, or vectorized, or give each task more to do"
             )
 
 

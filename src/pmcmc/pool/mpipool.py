@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import ModuleType
@@ -22,6 +21,7 @@ from ..mpi.guard import ExitGuard
 from ..mpi.held import give_back, hold, refuse_held
 from ..mpi.startup import ROOT_ONLY_DISPATCHES, abort, any_thread, where, world
 from ..mpi.waiting import wait_for
+from ..tracebacks import warn
 from .dispatch import Dispatcher
 from .functions import FunctionTable, SentFunction
 from .polling import PollingThread
@@ -102,7 +102,7 @@ class MPIPool(BasePool):  # type: ignore[misc]
         self._root_works = root_works or ranks == 1
         self._threads = any_thread()
         if ranks > 1 and self._root_works and schedule != "static" and not self._threads:
-            warnings.warn(ROOT_ONLY_DISPATCHES, RuntimeWarning, stacklevel=2)
+            warn(ROOT_ONLY_DISPATCHES)
         self.size = ranks if self._root_works else ranks - 1
         self._schedule = schedule
         self._dispatcher = Dispatcher(self.comm)

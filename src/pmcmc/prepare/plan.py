@@ -258,8 +258,9 @@ def make_plan(
         why = "a vectorized log_prob takes in half an ensemble at once"
         if not vectorized:
             why = f"log_prob ({duration_text(seconds)}) costs less than a message to another rank"
+        be = "is" if size - used == 1 else "are"
         remarks.append(
-            f"{size - used} of {size} ranks are idle, there being {nensembles} ensembles: {why}; "
+            f"{size - used} of {size} ranks {be} idle, there being {nensembles} ensembles: {why}; "
             f"--nensembles {size} gives each rank one of its own"
         )
     shares = _shares(nsteps, nensembles)

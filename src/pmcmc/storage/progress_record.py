@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..text import printable
+from ..text import duration_text, printable
 from .file import replace_whole
 from .lock_owner import read_start
 
@@ -44,7 +44,8 @@ class ProgressRecord:
     waiting : tuple of str
         Calls of log_prob that last, in words.
     slowest : str
-        The rank whose ensembles are behind, in words; "" where there is one team.
+        The rank on which an evaluation takes longest, and the team root whose ensembles are
+        behind, in words; "" for one rank.
     remarks : tuple of str
         Notes of the run.
     cost : float
@@ -75,6 +76,20 @@ class ProgressRecord:
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
         return asdict(self)
+
+    def lines(self) -> Iterator[str]:
+        """Return it in words, for those who look at the run."""
+        of = "" if self.total is None else f" of {self.total}"
+        left = "" if self.seconds_left is None else f"; {duration_text(self.seconds_left)} left"
+        accepted = "" if self.acceptance is None else f"; acceptance {self.acceptance:.2f}"
+        yield f"{self.steps}{of} steps, {self.rate:.3g} steps/s{left}{accepted}"
+        if self.goal is not None:
+            yield f"enough at about step {self.goal} of each ensemble"
+        if self.lacking:
+            yield f"lacking: {self.lacking}"
+        if self.slowest:
+            yield f"slowest: {self.slowest}"
+        yield from self.waiting
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> ProgressRecord:

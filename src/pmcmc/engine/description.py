@@ -1,0 +1,81 @@
+"""What a run says at its start: ranks, ensembles, moves, seed, file and cost, a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from .._version import __version__
+from ..sampler.initial import search_evaluations
+from ..sampler.moves import AUTO
+from ..text import count_text, duration_text, some_text
+
+if TYPE_CHECKING:
+    from ..model.problem import Problem
+    from ..prepare.setup import Setup
+
+
+def describe(problem: Problem, setup: Setup, total: int | None) -> Iterator[str]:
+    """Say what a run will do.
+
+    Parameters
+    ----------
+    problem : Problem
+        For its names and moves.
+    setup : Setup
+        What rank 0 decided.
+    total : int or None
+        Steps of all ensembles, burn-in included; None while nobody knows.
+
+    Yields
+    ------
+    str
+        Lines.
+
+    """
+    plan, header, options = setup.plan, setup.header, setup.options
+    hosts = count_text(setup.hosts, "host")
+    yield f"pmcmc {__version__}: {problem.name}, {_names(problem.names)}"
+    for label, text in plan.describe():
+        yield f"  {label:<10} {text}" + (f", on {hosts}" if label == "ranks" else "")
+    moves = options.moves or ("auto" if problem.moves is None else "those of the model")
+    if moves == "auto":
+        moves = f"auto: {AUTO}"
+    drawn = f"  (drawn; --seed {header.seed} gives these draws again)" if setup.drawn else ""
+    yield f"  {'moves':<10} {moves}"
+    yield f"  {'seed':<10} {header.seed}{drawn}"
+    before = ""
+    if setup.steps:
+        of = "" if total is None else f" of {total}"
+        before = f", which has {setup.steps}{of} steps"
+    yield f"  {'file':<10} {options.output or 'none: the draws stay in memory'}{before}"
+    yield f"  {'cost':<10} {_cost(setup)}"
+    if not setup.steps and (more := search_evaluations(problem, plan.nwalkers)):
+        yield f"  {'start':<10} {_search_text(more, setup)}"
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return f"{count_text(len(names), 'parameter')} ({some_text(names, 6)})"
+
+
+def _cost(setup: Setup) -> str:
+    """Say what log_prob costs, and all of its evaluations, or those of 1000 steps."""
+    plan, evaluations = setup.plan, setup.plan.evaluations()
+    took = f"log_prob took {duration_text(setup.seconds)} in a first try"
+    if evaluations is None:
+        evaluations = 1000 * plan.nwalkers * plan.nensembles
+        took += "; 1000 steps are"
+    else:
+        evaluations -= setup.steps * plan.nwalkers
+        took += ";"
+    work = evaluations * setup.seconds / (plan.size - plan.idle)
+    about = f", about {duration_text(work)} of work per rank" if work > 5 else ""
+    return f"{took} {evaluations} evaluations{about}"
+
+
+def _search_text(evaluations: int, setup: Setup) -> str:
+    """Say what the search for a start costs."""
+    plan = setup.plan
+    work = evaluations * plan.nensembles * setup.seconds / (plan.size - plan.idle)
+    about = f", about {duration_text(work)} per rank" if work > 1 else ""
+    return f"each ensemble searches for the maximum first: about {evaluations} evaluations{about}"

@@ -424,3 +424,14 @@ def test_why_log_prob_is_minus_infinity():
         parameters=table, log_likelihood=lambda t: np.full(len(t), -np.inf), vectorized=True
     )
     assert "log_likelihood returned it" in rows.why_excluded(np.array([0.5, 0.0]))
+
+
+def test_a_notebook_shows_priors_and_the_start():
+    flat = Problem(lambda t: 0.0, ["a<b", "c"], initial=[1.0, 2e-9])
+    html = flat._repr_html_()
+    assert "<th>parameter</th><th>start</th>" in html
+    assert "<td>a&lt;b</td><td>1</td>" in html
+    assert "<td>2e-09</td>" in html
+    given = Problem(log_likelihood=lambda t: 0.0, parameters={"x": stats.norm(0, 2)})
+    assert "<th>parameter</th><th>prior</th></tr>" in given._repr_html_()
+    assert "norm" in given._repr_html_()

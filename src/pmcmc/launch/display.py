@@ -78,8 +78,9 @@ class Bar:
         self._bar.update(record.steps - self._bar.n)
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """Leave the bar as it is, or take it away where no step was taken."""
         if self._bar is not None:
+            self._bar.leave = bool(self._bar.n)
             self._bar.close()
             self._bar = None
 
@@ -104,7 +105,7 @@ def record_html(title: str, status: str, record: ProgressRecord) -> str:
         left = f", {duration_text(record.seconds_left)} left"
     facts = [
         ("steps", f"{record.steps}{of}, {record.rate:.3g} per second{left}"),
-        ("draws", state_text(record)),
+        ("state", state_text(record)),
         ("lacking", record.lacking),
     ]
     rows = "".join(

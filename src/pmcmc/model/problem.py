@@ -147,15 +147,20 @@ class Problem:
         return "given walkers" if np.ndim(self.initial) == 2 else "a ball round a point"
 
     def _repr_html_(self) -> str:
-        """Show it in a notebook: parameters with their priors."""
-        told = [p.describe() for p in self.priors] or [""] * len(self.names)
+        """Show it in a notebook: parameters with their priors and the point of the start."""
+        columns = {"parameter": self.names}
+        if self.priors:
+            columns["prior"] = tuple(str(prior.describe()) for prior in self.priors)
+        if not callable(self.initial) and np.shape(self.initial) == (len(self.names),):
+            columns["start"] = tuple(f"{value:.6g}" for value in np.asarray(self.initial))
+        heads = "".join(f"<th>{name}</th>" for name in columns)
         rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td>{html.escape(str(prior))}</td></tr>"
-            for name, prior in zip(self.names, told, strict=True)
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
+            for cells in zip(*columns.values(), strict=True)
         )
         return (
             f"<p><b>{html.escape(self.name)}</b>, start: {self._start_text()}</p><table><tr>"
-            f"<th>parameter</th><th>prior</th></tr>{rows}</table>"
+            f"{heads}</tr>{rows}</table>"
         )
 
     @property

@@ -95,6 +95,9 @@ class Result(Draws):
     def in_short(self) -> str:
         """Return in a line how many draws there are, and whether the run is over."""
         state = "short of its stop rule" if self.short else self.status
+        if not self.ndraws:
+            state = f"in burn-in, at step {span_text(self.burnin_steps)}; {state}"
+            return f"no draws of {count_text(self.ndim, 'parameter')} yet, {state}"
         return (
             f"{self.ndraws} draws of {count_text(self.ndim, 'parameter')}, "
             f"{count_text(self.nensembles, 'ensemble')} of {self.nwalkers} walkers, "

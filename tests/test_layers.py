@@ -24,6 +24,7 @@ LEVELS = {  # a wing imports wings of lower levels
     "sampler": 3,
     "pool": 3,
     "options": 4,
+    "option_words": 5,
     "slurm": 5,
     "storage": 6,
     "diagnostics": 7,

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Never
 
 from .errors import PmcmcError, UsageError
-from .launch.words import in_python
 from .model.problem import Problem
+from .option_words import in_python
 from .options import OPTIONS, check
 from .results.result import Result
 

@@ -277,3 +277,9 @@ def test_a_run_that_cannot_work_is_refused(options, message):
 def test_a_function_is_no_problem():
     with pytest.raises(UsageError, match=r"expected a pmcmc\.Problem, got function: wrap"):
         pmcmc.run(plain_log_prob, nsteps=3)
+
+
+def test_advice_names_keywords(result):
+    assert "resume=True" in str(result)
+    assert "resume=True" in result._repr_html_()
+    assert "--" not in str(result)

@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import ExitStatus, Interrupted, PmcmcError, StoreError
 from ..model.parcel import TOKEN, write_problem
 from ..model.problem import Problem
+from ..option_words import in_python, words
 from ..options import whole
 from ..results.html import result_html
 from ..results.result import Result, load, load_into_memory
@@ -26,7 +27,6 @@ from .local import LocalJob, private_folder
 from .measure import useful_ranks
 from .mpiexec import refuse_under_a_launcher
 from .outcome import PROGRESS, JobOutcome
-from .words import in_python, words
 
 _LOOK = 0.1  # seconds
 _STATUSES = {

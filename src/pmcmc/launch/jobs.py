@@ -14,6 +14,7 @@ from ..errors import LaunchError, PmcmcError, StoreError, UsageError
 from ..model import load as models
 from ..model.parcel import TOKEN, write_problem
 from ..model.problem import Problem
+from ..option_words import in_python
 from ..options import check
 from ..results.result import Result, load
 from ..slurm import job as queue
@@ -21,7 +22,6 @@ from ..slurm.script import script
 from ..slurm.script_options import SCRIPT_OPTIONS, here
 from ..storage.file import replace_whole
 from ..text import printable
-from .words import in_python
 
 _EVERY = 5.0  # seconds between two looks at the queue
 _SETTLES = 30.0  # seconds in which a job that was just sent may be unknown to squeue

@@ -14,6 +14,7 @@ from .._version import __version__
 from ..diagnostics.table import Row
 from ..diagnostics.verdict import Verdict
 from ..errors import PmcmcError
+from ..option_words import in_python
 
 MADE_BY = f"pmcmc {__version__}"  # stands in what is written here
 _FIGURES = ("mean", "sd", "q16", "q50", "q84", "tau", "ess_bulk", "ess_tail", "r_hat", "mcse")
@@ -91,7 +92,7 @@ def result_html(result: Any) -> str:
     summary = result.summary()
     verdict = result.assess(summary)
     colour = "#2a7" if verdict.enough else "#d80"
-    lines = "<br>".join(escape(line) for line in verdict.lines)
+    lines = "<br>".join(escape(in_python(line)) for line in verdict.lines)
     more = len(summary.rows) - _SHOWN
     left_out = f"<p>... and {more} more parameters</p>" if more > 0 else ""
     return (

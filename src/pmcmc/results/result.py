@@ -15,6 +15,7 @@ from ..diagnostics.statistics import ChainStatistics
 from ..diagnostics.summary import Summary, summarize
 from ..diagnostics.verdict import Verdict, assess
 from ..errors import StoreError
+from ..option_words import in_python
 from ..storage.cut import CutReader
 from ..storage.place import shown_path
 from ..storage.reader import RunReader
@@ -114,7 +115,8 @@ class Result(Draws):
         if not self.ndraws:
             return repr(self)
         summary = self.summary()
-        return f"{self.problem}: {self.in_short()}\n\n{summary}\n\n{self.assess(summary)}"
+        verdict = in_python(str(self.assess(summary)))
+        return f"{self.problem}: {self.in_short()}\n\n{summary}\n\n{verdict}"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """Show it in IPython as ``print`` does."""

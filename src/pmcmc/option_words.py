@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import UsageError
-from ..options import OPTIONS, Option
+from .errors import UsageError
+from .options import OPTIONS, Option
 
 
 def words(found: Mapping[str, Any]) -> list[str]:

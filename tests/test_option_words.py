@@ -3,7 +3,7 @@
 import pytest
 
 from pmcmc.cli.arguments import parse
-from pmcmc.launch.words import in_python, words
+from pmcmc.option_words import in_python, words
 from pmcmc.options import OPTIONS, check
 
 

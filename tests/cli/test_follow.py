@@ -3,6 +3,8 @@
 import subprocess
 import time
 
+import pytest
+
 from background_job import Job
 from conftest import clean_env
 
@@ -18,6 +20,7 @@ def log_prob(theta):
 RUN = ["model.py", "--nsteps", "1000", "--burnin", "5", "--mode", "pool", "--nwalkers", "8"]
 
 
+@pytest.mark.slow
 def test_a_run_is_followed_to_its_end(launch, tmp_path, model):
     model(MODEL)
     command = [launch.python, "-m", "pmcmc", "status", "x.h5", "--follow"]

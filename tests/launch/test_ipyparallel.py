@@ -44,6 +44,7 @@ def view(launch, tmp_path_factory):
     wait_until_gone(started() - before, 20)
 
 
+@pytest.mark.slow
 def test_a_run_on_all_engines(view):
     view.execute("result = pmcmc.run(problem, output='px.h5', **RUN)", block=True)
     view.execute("status, chain = result.status, result.get_chain()", block=True)
@@ -54,6 +55,7 @@ def test_a_run_on_all_engines(view):
     np.testing.assert_array_equal(chain, pmcmc.run(here["problem"], **RUN).get_chain())
 
 
+@pytest.mark.slow
 def test_pools_on_the_engines_one_after_another(view):
     for k in range(2):
         view.execute(

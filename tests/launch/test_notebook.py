@@ -72,7 +72,7 @@ def test_a_cell_starts_ranks_and_shows_the_result(tmp_path):
     assert "not enough" in page
     assert "data:image/png" in page  # a corner
     assert "<th>mcse</th>" in page
-    assert "<th>prior</th>" in outputs(book.cells[2], "text/html")[-1]
+    assert "<th>start</th>" in outputs(book.cells[2], "text/html")[-1]
     bars = [o for o in cell["outputs"] if "widget" in str(o.get("data", {})) or "step" in str(o)]
     assert bars  # tqdm: a widget, or text where there are none
 
@@ -167,6 +167,7 @@ def begun(path):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_the_stop_button_and_going_on(tmp_path):
     with Kernel(tmp_path) as kernel:
         kernel.run(PROBLEM.replace("DATA", "10").replace("SLEEP = 0.0", "SLEEP = 0.002"))

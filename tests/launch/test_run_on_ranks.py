@@ -203,7 +203,7 @@ def test_a_script_is_not_run_again_in_the_ranks(tmp_path):
 
 
 def test_ctrl_c_gives_what_there_is_and_the_script_goes_on(tmp_path):
-    process = script(tmp_path, 0.002, "x.h5")
+    process = script(tmp_path, 0.006, "x.h5")
     begun(process, tmp_path / "x.h5")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -284,6 +284,7 @@ def test_the_file_of_a_problem_is_for_its_job_alone(tmp_path, monkeypatch):
         read_problem(link, {TOKEN: token})
 
 
+@pytest.mark.slow
 def test_auto_takes_as_many_ranks_as_pay(monkeypatch, capfd):
     monkeypatch.setattr("pmcmc.launch.measure.cores", lambda: 6)
     with pmcmc.start(problem(), "auto", **RUN | {"nensembles": 2}) as run:

@@ -14,7 +14,7 @@ import pytest
 from processes import started, wait_until_gone
 
 import pmcmc
-from conftest import clean_env
+from conftest import clean_env, slow_but
 
 HIDING = """
 import builtins, errno, io, os, select
@@ -101,6 +101,7 @@ def end(process, timeout=60):
     return process.returncode, out, err
 
 
+@pytest.mark.slow
 def test_run_start_and_the_command_line(hidden, tmp_path):
     script = SCRIPT.replace("SLEEP", "0.0005") + (
         f"result = pmcmc.run(problem, ranks=2, progress=False, **{RUN})\n"
@@ -127,7 +128,7 @@ def test_run_start_and_the_command_line(hidden, tmp_path):
         assert done[0] == (1 if command == ["doctor"] and "error" in done[1] else 0), done
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", slow_but([signal.SIGKILL], [signal.SIGKILL, signal.SIGINT]))
 def test_ranks_end_with_who_started_them(hidden, tmp_path, how):
     script = SCRIPT.replace("SLEEP", "0.002") + (
         "pmcmc.run(problem, ranks=2, output='x.h5', checkpoint=0.5, progress=False, seed=1,\n"

@@ -41,8 +41,8 @@ def steps(path):
         return 0
 
 
-@pytest.mark.parametrize("delay", [0.0, *(pytest.param(d, marks=pytest.mark.slow) for d in
-                                          (0.02, 0.05, 0.09, 0.14, 0.2, 0.27))])  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0.0, 0.02, 0.05, 0.09, 0.14, 0.2, 0.27])
 def test_a_stopped_job_that_wakes(launch, tmp_path, undisturbed, delay):
     (tmp_path / "model.py").write_text(MODEL)
     path = tmp_path / "x.h5"

@@ -1,6 +1,7 @@
 """Plots, the report and exports: each opened by the program it is for."""
 
 import csv
+import json
 import os
 import re
 import signal
@@ -16,7 +17,7 @@ from pmcmc.cli import arguments
 from pmcmc.engine.team import TeamEvaluator
 from pmcmc.errors import StoreError, UsageError
 from pmcmc.results import plots
-from pmcmc.results.export import FORMATS, export
+from pmcmc.results.exports import FORMATS, export
 from pmcmc.results.report import report
 
 NAMES = ["m", "log_f", "x*y z"]
@@ -76,9 +77,10 @@ def test_getdist_reads_its_chains(result, tmp_path):
     import getdist
 
     written = export(result, "getdist", tmp_path / "x")
-    assert [p.name for p in written] == ["x.paramnames", "x_1.txt", "x_2.txt", "x_3.txt"]
+    beside = ["x.paramnames", "x.about.json"]
+    assert [p.name for p in written] == [*beside, "x_1.txt", "x_2.txt", "x_3.txt"]
     samples = getdist.loadMCSamples(str(tmp_path / "x"), settings={"ignore_rows": 0})
-    assert samples.getParamNames().list() == ["m", "log_f", "x_y_z"]
+    assert samples.getParamNames().list() == ["m", "log_f", "x_y_z", "blob_0"]
     flat = result.get_chain(flat=True)
     np.testing.assert_array_equal(samples.samples[:, :3], flat)
     np.testing.assert_array_equal(samples.loglikes, -result.get_log_prob(flat=True))
@@ -91,14 +93,16 @@ def test_npz_and_csv_hold_the_draws(result, tmp_path):
         np.testing.assert_array_equal(data["chain"], result.get_chain())
         np.testing.assert_array_equal(data["blobs"], result.get_blobs())
         assert data["parameter_names"].tolist() == NAMES
-    [path] = export(result, "csv", tmp_path / "a.csv")
+    path, beside = export(result, "csv", tmp_path / "a.csv")
+    assert json.loads(beside.read_text())["seed"] == result.seed
     with path.open(newline="") as file:
         head, *lines = csv.reader(file)
-    assert head == ["ensemble", "step", "walker", "log_prob", *NAMES]
+    assert head == ["ensemble", "step", "walker", "log_prob", *NAMES, "blob_0"]
     assert len(lines) == result.ndraws
     last = [float(v) for v in lines[-1]]
     assert last[:3] == [2, 199, 7]
-    assert last[3:] == [result.get_log_prob()[2, -1, 7], *result.get_chain()[2, -1, 7]]
+    at_end = result.get_chain()[2, -1, 7]
+    assert last[3:] == [result.get_log_prob()[2, -1, 7], *at_end, result.get_blobs()[2, -1, 7]]
 
 
 @pytest.mark.parametrize("form", slow_but(["csv"], ["netcdf", "getdist", "npz", "csv"]))
@@ -118,9 +122,17 @@ def test_the_command_line_knows_all_forms():
     assert tuple(FORMATS) == arguments.FORMATS
 
 
-def test_an_export_that_cannot_be_written(result, tmp_path):
+def test_an_export_that_cannot_be_written_leaves_what_is_there(result, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be written"):
-        export(result, "csv", tmp_path / "no" / "x.csv")
+        export(result, "csv", tmp_path / "file" / "x.csv")
+    [path] = export(result, "netcdf", tmp_path / "new" / "x.nc")
+    before = path.read_bytes()
+    monkeypatch.setattr(result, "get_log_prob", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        export(result, "netcdf", path, overwrite=True)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
 
 
 # ---- plots

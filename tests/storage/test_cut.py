@@ -7,7 +7,7 @@ import pytest
 
 import pmcmc
 from pmcmc.errors import UsageError
-from pmcmc.results.export import export
+from pmcmc.results.exports import export
 from pmcmc.storage import cut
 
 

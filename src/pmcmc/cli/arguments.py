@@ -217,7 +217,7 @@ def _of_report() -> Groups:
     return {"": [_FILE, output, _OVERWRITE, *_CUT]}
 
 
-FORMATS = ("netcdf", "getdist", "npz", "csv")  # of results.export, which is slow to load
+FORMATS = ("netcdf", "getdist", "npz", "csv")  # of results.exports, which is slow to load
 
 
 def _of_export() -> Groups:

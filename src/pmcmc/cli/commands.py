@@ -102,8 +102,8 @@ def export(
     path: Path, form: str, output: Path | None, overwrite: bool, discard: int, thin: int
 ) -> int:
     """Write the draws in another format."""
-    from ..results.export import FORMATS
-    from ..results.export import export as write
+    from ..results.exports import FORMATS
+    from ..results.exports import export as write
 
     _draw_without_a_window()  # ArviZ loads matplotlib
     result = _load(path).cut(discard, thin)

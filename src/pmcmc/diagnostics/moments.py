@@ -18,8 +18,8 @@ class Moments:
 
     Attributes
     ----------
-    mean, sd, core_mean, core_sd : ndarray (ndim + 1,)
-        Of all draws, and without those that ``low`` counts; the last is log_prob's.
+    mean, sd, core_mean, core_sd : ndarray (quantity,)
+        Of all draws, and without those that ``low`` counts: parameters, log_prob, derived ones.
     low : ndarray of int (ensemble, walker)
         Draws with a log_prob too low to be the posterior's.
     best : ndarray (ensemble, ndim + 1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ..model.derived import pick
 from ..storage.reader import RunReader
 from . import estimators
 from .moments import Moments, Sums
@@ -52,7 +53,8 @@ class ChainStatistics:
     A tau of three such strides or more is found within a few percent, a shorter one too long, by
     up to a stride; ESS is too small then, and never too great.
 
-    Quantity ``i`` is the parameter ``names[i]``; number ``ndim`` is log_prob.
+    Quantity ``i`` is the parameter ``names[i]``; number ``ndim`` is log_prob, and those after it
+    are derived parameters.
 
     Parameters
     ----------
@@ -71,6 +73,8 @@ class ChainStatistics:
     ----------
     names : tuple of str
         Of the parameters.
+    quantities : tuple of str
+        The names of all: parameters, log_prob, derived parameters.
     rows : tuple of int
         Of each ensemble, without those left out.
     ndraws : int
@@ -100,6 +104,7 @@ class ChainStatistics:
         self._reader, self._phase, self._stops = reader, phase, rows
         self._discard = discard
         self.names = header.names
+        self.quantities = (*header.names, "log_prob", *header.derived_names)
         self.rows = tuple(max(0, n - discard) for n in rows)
         self.nensembles, self.nwalkers, self.ndim = len(rows), header.nwalkers, header.ndim
         self.ndraws = sum(self.rows) * self.nwalkers
@@ -133,8 +138,9 @@ class ChainStatistics:
         if i not in self._values:
             each = max(1, self.ndraws // self.row_stride)
             wanted = [i]
-            if i < self.ndim:
-                wanted = list(range(i, min(self.ndim, i + _AT_ONCE // each + 1)))
+            if i != self.ndim:
+                last = self.ndim if i < self.ndim else len(self.quantities)
+                wanted = list(range(i, min(last, i + _AT_ONCE // each + 1)))
             parts = list(self._read(wanted, self.row_stride))
             self._values = {j: [part[k] for part in parts] for k, j in enumerate(wanted)}
         return self._values[i]
@@ -186,7 +192,8 @@ class ChainStatistics:
                 rank = estimators.autocorrelation_time(scores)
                 times.raw[e] = estimators.autocorrelation_time(chain) * self.series_stride
                 times.rank[e] = rank * self.series_stride
-                self._note_offsets(e, i, estimators.walker_offsets(scores, rank))
+                if i <= self.ndim:
+                    self._note_offsets(e, i, estimators.walker_offsets(scores, rank))
             self._times[i] = times
         return self._times[i]
 
@@ -222,17 +229,21 @@ class ChainStatistics:
         bound = estimators.low_bound([self._log_prob(reader, e) for e in range(self.nensembles)])
         low = np.zeros((self.nensembles, self.nwalkers), dtype=np.int64)
         best = np.full((self.nensembles, self.ndim + 1), math.nan)
-        every, core = Sums(self.ndim + 1), Sums(self.ndim + 1)
+        count = len(self.quantities)
+        every, core = Sums(count), Sums(count)
         for e in range(self.nensembles):
-            for at in self._blocks(e, self.nwalkers * (self.ndim + 1)):
+            for at in self._blocks(e, self.nwalkers * count):
                 chain = reader.values("chain", e, at, self._phase)
                 log_prob = reader.values("log_prob", e, at, self._phase)
                 below = log_prob < bound
                 low[e] += below.sum(axis=0)
                 draws = np.concatenate([chain, log_prob[:, :, None]], axis=2)
-                every.add(draws.reshape(-1, self.ndim + 1))
+                if self.header.derived:
+                    blobs = self._derived(reader, e, at, range(self.ndim + 1, count))
+                    draws = np.concatenate([draws, np.moveaxis(blobs, 0, 2)], axis=2)
+                every.add(draws.reshape(-1, count))
                 core.add(draws[~below])
-                top = draws[np.unravel_index(np.argmax(log_prob), log_prob.shape)]
+                top = draws[np.unravel_index(np.argmax(log_prob), log_prob.shape)][: self.ndim + 1]
                 if not best[e, -1] >= top[-1]:
                     best[e] = top
         return Moments(every.mean, every.sd, core.mean, core.sd, low, best)
@@ -333,19 +344,32 @@ class ChainStatistics:
         return (part[0] for part in self._read([i], self.series_stride))
 
     def _read(self, wanted: Sequence[int], stride: int) -> Iterator[FloatArray]:
-        """Give (quantity, row, walker) of each ensemble, at every so many-th row."""
+        """Give (quantity, row, walker) of each ensemble, at every so many-th row.
+
+        Quantities of one kind: parameters, log_prob, or derived ones.
+        """
         name = "log_prob" if wanted[0] == self.ndim else "chain"
+        derived = wanted[0] > self.ndim
         with self._reader.open() as reader:
             for e, rows in enumerate(self.rows):
                 part, done = np.empty((len(wanted), -(-rows // stride), self.nwalkers)), 0
                 for at in self._blocks(e, self.nwalkers * self.ndim, stride):
-                    block = reader.values(name, e, at, self._phase)
-                    if name == "chain":
-                        block = np.moveaxis(block[:, :, wanted], 2, 0)
+                    if derived:
+                        block = self._derived(reader, e, at, wanted)
+                    else:
+                        block = reader.values(name, e, at, self._phase)
+                        if name == "chain":
+                            block = np.moveaxis(block[:, :, wanted], 2, 0)
                     count = block.shape[-2]
                     part[:, done : done + count] = block
                     done += count
                 yield part
+
+    def _derived(self, reader: RunReader, e: int, at: slice, wanted: Sequence[int]) -> FloatArray:
+        """Return derived parameters, (quantity, row, walker)."""
+        blobs = reader.values("blobs", e, at, self._phase)
+        places = [self.header.derived[i - self.ndim - 1][1] for i in wanted]
+        return np.stack([pick(blobs, place) for place in places])
 
     def _log_prob(self, reader: RunReader, e: int) -> FloatArray:
         """Return log_prob of one ensemble, thinned where it is long."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .criteria import FAR, LOG_PROB, LONG
+from .criteria import FAR, LONG
 from .statistics import ChainStatistics
 from .table import EnsembleRow, Row, ensembles_table, parameters_table
 from .walkers import Division, divisions
@@ -29,6 +29,8 @@ class Summary:
         One per parameter.
     log_prob : Row
         Of log_prob.
+    derived : tuple of Row
+        One per derived parameter.
     ensembles : tuple of EnsembleRow
         One per ensemble.
     worst : str
@@ -84,6 +86,7 @@ class Summary:
     shifted: str
     stuck: npt.NDArray[np.bool_]
     rare: npt.NDArray[np.bool_]
+    derived: tuple[Row, ...] = ()
     row_stride: int = 1
     redrawn: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
@@ -173,7 +176,8 @@ class Summary:
         Returns
         -------
         dict
-            ``parameters``, a list of dicts with the fields of `Row`; ``log_prob``, another such;
+            ``parameters`` and ``derived``, lists of dicts with the fields of `Row`; ``log_prob``,
+            another such;
             ``ensembles``, a list of dicts with the fields of `EnsembleRow`, and ``worst``;
             ``acceptance_fraction``, ``acceptance_per_ensemble``, ``nensembles``, ``ndraws``;
             ``straggling_walkers``, ``stuck_walkers``, ``rarely_moving_walkers``,
@@ -184,6 +188,7 @@ class Summary:
         trapped = [[d.ensemble, w] for d in self.divisions for w in d.trapped]
         return {
             "parameters": [_plain(row) for row in self.rows],
+            "derived": [_plain(row) for row in self.derived],
             "log_prob": _plain(self.log_prob),
             "ensembles": [_plain(ensemble) for ensemble in self.ensembles],
             "worst": self.worst,
@@ -200,7 +205,7 @@ class Summary:
 
     def __str__(self) -> str:
         """Return a table of at most 80 columns."""
-        return parameters_table(self.rows, self.nensembles > 1)
+        return parameters_table(self.rows, self.nensembles > 1, self.derived)
 
     def ensembles_table(self) -> str:
         """Return a line for each ensemble, of at most 80 columns."""
@@ -222,6 +227,7 @@ def summarize(statistics: ChainStatistics) -> Summary:
     """
     ndim, count = statistics.ndim, statistics.nensembles
     *rows, log_prob = (_row(statistics, i) for i in range(ndim + 1))
+    derived = (_row(statistics, i) for i in range(ndim + 1, len(statistics.quantities)))
     taus = tuple(statistics.rank_tau(i) for i in range(ndim + 1))
     rows_of = np.array(statistics.rows)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -252,6 +258,7 @@ def summarize(statistics: ChainStatistics) -> Summary:
         stuck=stuck,
         rare=rare,
         row_stride=statistics.row_stride,
+        derived=tuple(derived),
         redrawn=statistics.redrawn,
     )
 
@@ -260,7 +267,7 @@ def _row(statistics: ChainStatistics, i: int) -> Row:
     q16, q50, q84 = statistics.quantiles(i)
     moments = statistics.moments
     return Row(
-        name=statistics.names[i] if i < statistics.ndim else LOG_PROB,
+        name=statistics.quantities[i],
         mean=float(moments.mean[i]),
         sd=float(moments.sd[i]),
         q16=q16,

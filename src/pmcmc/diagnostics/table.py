@@ -82,8 +82,8 @@ class EnsembleRow:
     rare: tuple[int, ...]
 
 
-def parameters_table(rows: Sequence[Row], with_r_hat: bool) -> str:
-    """Return a line for each parameter.
+def parameters_table(rows: Sequence[Row], with_r_hat: bool, derived: Sequence[Row] = ()) -> str:
+    """Return a line for each parameter, and below one for each derived one.
 
     Parameters
     ----------
@@ -91,6 +91,8 @@ def parameters_table(rows: Sequence[Row], with_r_hat: bool) -> str:
         The figures of each.
     with_r_hat : bool
         Whether there is one.
+    derived : sequence of Row
+        The figures of derived parameters. Default: none.
 
     Returns
     -------
@@ -98,6 +100,7 @@ def parameters_table(rows: Sequence[Row], with_r_hat: bool) -> str:
         Of at most 80 columns.
 
     """
+    sampled, rows = len(rows), [*rows, *derived]
     shown = [i for i, h in enumerate(_HEADS) if h != "r_hat" or with_r_hat]
     heads = [_HEADS[i] for i in shown]
     for figures in (2, 1):
@@ -113,6 +116,8 @@ def parameters_table(rows: Sequence[Row], with_r_hat: bool) -> str:
     name = max(4, min(name, _WIDTH - sum(widths) - gap * len(widths)))
     lines = [_line("", heads, name, widths, gap)]
     lines += [_line(r.name, c, name, widths, gap) for r, c in zip(rows, table, strict=True)]
+    if derived:
+        lines.insert(1 + sampled, "derived:")
     if any(map(_offset, rows)):
         lines.append("quantiles with a sign: less the mean")
     return "\n".join(lines)

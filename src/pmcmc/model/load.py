@@ -29,6 +29,8 @@ _KEYS = (
     "moves",
     "nwalkers",
     "ndim",
+    "derived",
+    "labels",
 )
 
 

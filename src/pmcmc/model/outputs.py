@@ -91,6 +91,11 @@ class OutputFormat:
         self.blank: tuple[Any, ...] = ()  # blobs where the likelihood is not called
         self._width = 1
 
+    @property
+    def count(self) -> int:
+        """Blobs that log_prob returns; 0 without."""
+        return self._width - 1 if self.has_blobs else 0
+
     def infer_from(self, result: Any) -> None:
         """Take the form of the blobs from one result.
 

@@ -21,6 +21,7 @@ from ..errors import EvaluationError, ModelError
 from ..tracebacks import traceback_text
 from . import checks, load, parcel
 from .calls import Caller, CallFailed
+from .derived import Place, check_derived, check_labels, name_derived
 from .outputs import BadOutput, Evaluation, OutputFormat, column, has_parts
 from .priors import Prior
 
@@ -60,6 +61,11 @@ class Problem:
         Walkers per ensemble where ``--nwalkers`` is not given.
     ndim : int, optional
         In place of ``parameters``: names are then theta_0, theta_1, ...
+    derived : list of str, optional
+        Names of the blobs that are single numbers, which then stand in tables, plots and exports.
+        Default: the fields of ``blobs_dtype``, else blob_0, blob_1, ...
+    labels : dict of str to str, optional
+        What plots and exports write for a name, as ``{"m": "$m$"}``. Default: the name.
     name : str
         For messages and the file.
 
@@ -85,6 +91,8 @@ class Problem:
         moves: Any = None,
         nwalkers: int | None = None,
         ndim: int | None = None,
+        derived: Sequence[str] | None = None,
+        labels: Mapping[str, str] | None = None,
         name: str = "problem",
     ) -> None:
         self.name = name
@@ -100,6 +108,8 @@ class Problem:
         self.vectorized = bool(vectorized)
         self.moves = moves
         self.returns = OutputFormat(blobs_dtype, self.vectorized)
+        self._derived = check_derived(derived, self.names)
+        self.labels = check_labels(labels)
         self.initial = checks.check_initial(initial, self.ndim, bool(self.priors))
         self.nwalkers = checks.check_nwalkers(nwalkers, self.initial)
 
@@ -395,6 +405,27 @@ class Problem:
             "vectorized": self.vectorized,
             "blobs": self.returns.settings(),
         }
+
+    def derived(self) -> list[tuple[str, Place]]:
+        """Return the names of the derived parameters, and where they are in blobs; once probed.
+
+        Raises
+        ------
+        ModelError
+            If the model gives more names or fewer, or labels what is not there.
+
+        """
+        found = name_derived(self._derived, self.returns, self.names)
+        check_labels(self.labels, [*self.names, *(name for name, _ in found)])
+        return found
+
+    def bounds(self) -> tuple[tuple[float | None, float | None], ...]:
+        """Return where each prior is not zero, None for no bound; empty without priors."""
+        pairs = (map(float, prior.frozen.support()) for prior in self.priors)
+        return tuple(
+            (low if np.isfinite(low) else None, high if np.isfinite(high) else None)
+            for low, high in pairs
+        )
 
     def fingerprint(self) -> str:
         """Return a hash of ``settings``."""

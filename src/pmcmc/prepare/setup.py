@@ -216,6 +216,9 @@ def _begin(
         config=_config(options, moves, seed=seed, nwalkers=nwalkers, nensembles=plan.nensembles),
         blobs_dtype=problem.returns.dtype if problem.returns.has_blobs else None,
         blobs_shape=problem.returns.shape,
+        derived=tuple(problem.derived()),
+        labels=problem.labels,
+        bounds=problem.bounds(),
     )
     check_sizes(header)
     drawn, settled = options.seed is None, _needs_no_check(plan, options)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import StoreError, UsageError
+from ..model.derived import pick
 from ..storage.place import shown_path
 from ..storage.reader import RunReader
 from ..text import some_text
@@ -39,6 +40,8 @@ class Draws:
         self.steps = tuple(int(n) for n in reader.rows)
         self.burnin_steps = tuple(int(n) for n in reader.burnin_rows)
         self.config, self.version = header.config, reader.version
+        self.derived, self.labels, self.bounds = header.derived_names, header.labels, header.bounds
+        self.quantities = (*self.names, *self.derived)
 
     @property
     def ndraws(self) -> int:
@@ -107,6 +110,28 @@ class Draws:
             return None
         return self._get("blobs", discard, thin, flat)
 
+    def get_derived(self, discard: int = 0, thin: int = 1, flat: bool = False) -> AnyArray:
+        """Return the derived parameters.
+
+        Parameters
+        ----------
+        discard, thin, flat
+            As for ``get_chain``, with its errors.
+
+        Returns
+        -------
+        ndarray
+            (ensemble, step, walker, derived), cut to the shortest ensemble; flat (draws,
+            derived). In the order of ``derived``, which may be none.
+
+        """
+        log_prob = self.get_log_prob(discard, thin, flat)
+        if not self.derived:
+            return np.empty((*log_prob.shape, 0))
+        blobs = self.get_blobs(discard, thin, flat)
+        assert blobs is not None
+        return np.stack([pick(blobs, place) for _, place in self.reader.header.derived], axis=-1)
+
     def get_burnin(self) -> AnyArray:
         """Return the burn-in, (ensemble, step, walker, ndim), cut to the shortest; or empty."""
         return self._stack("chain", min(self.burnin_steps), slice(None), "burnin")
@@ -117,7 +142,7 @@ class Draws:
         Parameters
         ----------
         name : str
-            One of ``names``.
+            One of ``names`` or ``derived``.
 
         Returns
         -------
@@ -131,10 +156,17 @@ class Draws:
 
         """
         self.checked([name])
-        i = self.names.index(name)
         with self.reader.open() as reader:
+            if name in self.names:
+                i = self.names.index(name)
+                return [
+                    reader.values("chain", e, slice(0, n))[:, :, i]
+                    for e, n in enumerate(self.steps)
+                ]
+            place = dict(reader.header.derived)[name]
             return [
-                reader.values("chain", e, slice(0, n))[:, :, i] for e, n in enumerate(self.steps)
+                pick(reader.values("blobs", e, slice(0, n)), place)
+                for e, n in enumerate(self.steps)
             ]
 
     def not_finite(self) -> str | None:
@@ -179,7 +211,8 @@ class Draws:
         Yields
         ------
         tuple
-            Ensemble, first step in it, chain (step, walker, ndim), log_prob (step, walker).
+            Ensemble, first step in it, parameters and derived ones (step, walker, quantity),
+            log_prob (step, walker).
 
         """
         with self.reader.open() as reader:
@@ -187,6 +220,10 @@ class Draws:
                 for start in range(0, n, rows):
                     at = slice(start, min(start + rows, n))
                     chain, log_prob = (reader.values(k, e, at) for k in ("chain", "log_prob"))
+                    if self.derived:
+                        blobs = reader.values("blobs", e, at)
+                        more = [pick(blobs, place) for _, place in reader.header.derived]
+                        chain = np.concatenate([chain, np.stack(more, axis=2)], axis=2)
                     yield e, start, chain, log_prob
 
     def checked(self, names: Sequence[str] | None) -> tuple[str, ...]:
@@ -195,7 +232,7 @@ class Draws:
         Parameters
         ----------
         names : sequence of str or None
-            None: all.
+            None: all, the derived ones last.
 
         Raises
         ------
@@ -204,11 +241,11 @@ class Draws:
 
         """
         for name in names or ():
-            if name not in self.names:
+            if name not in self.quantities:
                 raise UsageError(
-                    f"there is no parameter {name}; there are {', '.join(self.names)}"
+                    f"there is no parameter {name}; there are {', '.join(self.quantities)}"
                 )
-        return self.names if names is None else tuple(dict.fromkeys(names))
+        return self.quantities if names is None else tuple(dict.fromkeys(names))
 
     def _get(self, name: str, discard: int, thin: int, flat: bool) -> AnyArray:
         if discard < 0 or thin < 1:

@@ -52,9 +52,14 @@ def table(heads: Sequence[str], lines: Iterable[Sequence[str]], escaped: bool = 
     return f'<div class="scroll"><table>{row(heads, "th")}{body}</table></div>'
 
 
-def parameters_table(rows: Sequence[Row]) -> str:
-    """Return the figures of parameters as a table."""
-    lines = [[row.name, *(_number(getattr(row, name), name) for name in _FIGURES)] for row in rows]
+def parameters_table(rows: Sequence[Row], derived: Sequence[Row] = ()) -> str:
+    """Return the figures of parameters, and of derived ones, as a table."""
+    lines = [
+        [row.name, *(_number(getattr(row, name), name) for name in _FIGURES)]
+        for row in (*rows, *derived)
+    ]
+    if derived:
+        lines.insert(len(rows), ["derived:", *[""] * len(_FIGURES)])
     return table((*_HEADS, *_FIGURES[-2:]), lines)
 
 
@@ -93,11 +98,12 @@ def result_html(result: Any) -> str:
     verdict = result.assess(summary)
     colour = "#2a7" if verdict.enough else "#d80"
     lines = "<br>".join(escape(in_python(line)) for line in verdict.lines)
-    more = len(summary.rows) - _SHOWN
+    rows, derived = summary.rows[:_SHOWN], summary.derived[: max(0, _SHOWN - len(summary.rows))]
+    more = len(summary.rows) + len(summary.derived) - len(rows) - len(derived)
     left_out = f"<p>... and {more} more parameters</p>" if more > 0 else ""
     return (
         head
-        + parameters_table(summary.rows[:_SHOWN])
+        + parameters_table(rows, derived)
         + left_out
         + f'<p style="border-left: .4rem solid {colour}; padding-left: .7rem">{lines}</p>'
         + _thumbnail(result)

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import streams
 from ..diagnostics.criteria import LONG, Limits
 from ..diagnostics.estimators import autocorrelation as mean_autocorrelation
 from ..diagnostics.statistics import ChainStatistics
 from ..diagnostics.stopping import checks
 from ..diagnostics.summary import Summary, summarize
 from ..errors import PmcmcError
+from ..text import some_text
+from .labels import plot_labels
 from .result import Result
 
 if TYPE_CHECKING:
@@ -41,8 +44,8 @@ def figures(
     result : Result
         With a draw at least.
     names : sequence of str, optional
-        The parameters to show (default: all). Corner shows the first 12 of them, the others the
-        first 30.
+        The parameters to show (default: all, derived ones last). Corner shows the first 12 of
+        them, the others the first 30; which are left out is said on standard error.
     summary : Summary, optional
         Of these draws (default: it is worked out).
 
@@ -61,22 +64,36 @@ def figures(
         raise PmcmcError(
             f"plots need matplotlib and corner ({exc}): pip install 'pmcmc[plot]'"
         ) from None
-    shown = [result.names.index(n) for n in result.checked(names)]
-    yield "corner", corner(statistics, shown[:_MOST_PARAMETERS])
+    wanted = result.checked(names)
+    shown = [statistics.quantities.index(n) for n in wanted]
+    named, remarks = plot_labels(wanted, result.labels)
+    if len(shown) > _MOST_PARAMETERS:
+        remarks.append(
+            f"corner shows {_MOST_PARAMETERS} of {len(shown)} parameters, not "
+            f"{some_text(wanted[_MOST_PARAMETERS:], 12)}: name those to be shown with --parameters"
+        )
+    if len(shown) > _MOST_ROWS:
+        remarks.append(
+            f"the other plots show {_MOST_ROWS} of {len(shown)} parameters, not "
+            f"{some_text(wanted[_MOST_ROWS:], 12)}"
+        )
+    for remark in remarks:
+        streams.tell(f"note: {remark}", error=True)
+    labels = {i: named[n] for i, n in zip(shown, wanted, strict=True)}
+    yield "corner", corner(statistics, shown[:_MOST_PARAMETERS], labels)
     found = summarize(statistics) if summary is None else summary
     trapped = {division.ensemble: division.trapped for division in found.divisions}
-    yield "trace", trace(result, statistics, shown[:_MOST_ROWS], trapped)
-    yield "autocorrelation", autocorrelation(result, statistics, shown[:_MOST_ROWS])
-    yield "running", running(result, shown[:_MOST_ROWS])
+    yield "trace", trace(result, statistics, shown[:_MOST_ROWS], trapped, labels)
+    yield "autocorrelation", autocorrelation(result, statistics, shown[:_MOST_ROWS], labels)
+    yield "running", running(result, shown[:_MOST_ROWS], labels)
     yield "acceptance", acceptance(result)
 
 
-def corner(statistics: ChainStatistics, shown: Sequence[int]) -> Any:
+def corner(statistics: ChainStatistics, shown: Sequence[int], labels: Mapping[int, str]) -> Any:
     """Return the marginal distributions of parameters and of pairs of them."""
     library = importlib.import_module("corner")
     from matplotlib.figure import Figure
 
-    names = statistics.header.names
     flat = np.stack(
         [np.concatenate([v.ravel() for v in statistics.values(i)]) for i in shown], axis=1
     )
@@ -90,7 +107,7 @@ def corner(statistics: ChainStatistics, shown: Sequence[int]) -> Any:
     ]
     library.corner(
         flat,
-        labels=[names[i] for i in shown],
+        labels=[labels[i] for i in shown],
         fig=figure,
         quantiles=(0.16, 0.5, 0.84),
         show_titles=True,
@@ -106,6 +123,7 @@ def trace(
     statistics: ChainStatistics,
     shown: Sequence[int],
     trapped: Mapping[int, Sequence[int]],
+    labels: Mapping[int, str],
 ) -> Any:
     """Return each parameter and log_prob, step after step, of some walkers of each ensemble.
 
@@ -138,7 +156,7 @@ def trace(
         low, high = np.quantile(values, (0.0005, 0.9995))
         room = 0.3 * (high - low) or 1.0
         ax.set_ylim(low - room, high + room)
-        ax.set_ylabel(result.names[i] if i < statistics.ndim else "log_prob")
+        ax.set_ylabel(labels.get(i, "log_prob"))
         ax.margins(x=0)
     words = ", burn-in left of 0 (grey)" if burnin is not None else ""
     words += "; trapped walkers black" if trapped else ""
@@ -146,7 +164,12 @@ def trace(
     return figure
 
 
-def autocorrelation(result: Result, statistics: ChainStatistics, shown: Sequence[int]) -> Any:
+def autocorrelation(
+    result: Result,
+    statistics: ChainStatistics,
+    shown: Sequence[int],
+    labels: Mapping[int, str],
+) -> Any:
     """Return each parameter's autocorrelation function, of each ensemble, with tau."""
     figure, axes = _rows(len(shown), "lag (steps)")
     apart = result.thin_by * statistics.row_stride  # steps between rows that are read
@@ -163,13 +186,13 @@ def autocorrelation(result: Result, statistics: ChainStatistics, shown: Sequence
             ax.axvline(tau, color="0.3", lw=0.8, ls="--")
             text = f"tau = {tau:.3g} steps"
             ax.text(0.98, 0.9, text, transform=ax.transAxes, ha="right", va="top", size=9)
-        ax.set_ylabel(result.names[i])
+        ax.set_ylabel(labels[i])
         ax.margins(x=0)
     axes[0].set_title("autocorrelation, a line for each ensemble; dashed: tau", size=9)
     return figure
 
 
-def running(result: Result, shown: Sequence[int]) -> Any:
+def running(result: Result, shown: Sequence[int], labels: Mapping[int, str]) -> Any:
     """Return ESS and R-hat as they were at the checks of the run, and at its end.
 
     In a large file they are estimated from fewer walkers or steps than in the summary.
@@ -186,7 +209,7 @@ def running(result: Result, shown: Sequence[int]) -> Any:
     limits = Limits.of(result.config.get("until_ess"), result.config.get("until_rhat"))
     several = result.nensembles > 1
     for k, i in enumerate(shown):
-        axes[0].plot(at, ess[:, k], "o-", ms=3, lw=0.8, label=result.names[i])
+        axes[0].plot(at, ess[:, k], "o-", ms=3, lw=0.8, label=_in_legend(labels[i]))
         if several:
             axes[1].plot(at, r_hat[:, k] - 1, "o-", ms=3, lw=0.8)
     if limits.ess:
@@ -221,6 +244,11 @@ def acceptance(result: Result) -> Any:
         ax.set_xticks(range(result.nensembles))
     ax.set_title("a point for each walker, a bar for each ensemble's mean", size=9)
     return figure
+
+
+def _in_legend(label: str) -> str:
+    """Return a label that matplotlib does not leave out, as it does where it begins with _."""
+    return f" {label}" if label.startswith("_") else label
 
 
 def _until(end: int) -> Iterator[int]:

@@ -64,7 +64,7 @@ def report(result: Result) -> str:
         f"Written {datetime.datetime.now():%Y-%m-%d %H:%M} by pmcmc {__version__}.</p>",
         verdict_box(verdict),
         "<h2>Parameters</h2>",
-        parameters_table(summary.rows),
+        parameters_table(summary.rows, summary.derived),
         "<p>ess: the lesser of those of the mean and of the 5% and 95% quantiles; r_hat compares "
         "ensembles; mcse: standard error of the mean; tau in steps.</p>",
         "<h2>Ensembles</h2>",

@@ -20,7 +20,6 @@ from ..storage.cut import CutReader
 from ..storage.place import shown_path
 from ..storage.reader import RunReader
 from ..text import count_text, span_text
-from .arviz import to_arviz
 from .draws import Draws
 from .files import write_file
 from .html import result_html
@@ -74,6 +73,12 @@ class Result(Draws):
         Name of the problem.
     names : tuple of str
         Names of the parameters, in the order of the last axis of the chain.
+    derived, quantities : tuple of str
+        Names of the derived parameters, which are scalar blobs; and of all, these last.
+    labels : dict of str to str
+        What plots and exports write for a name, where the model says so.
+    bounds : tuple of (float or None, float or None)
+        Where each parameter's prior is not zero; empty where there are no priors.
     seed, nensembles, nwalkers, ndim, nsteps, burnin, thin_by : int
         As in the file; ``nsteps`` is the target, over all ensembles, or the room of the file
         where the run is open-ended.
@@ -163,7 +168,7 @@ class Result(Draws):
         return self._figure("trace", names)
 
     def _figure(self, kind: str, names: Sequence[str] | None) -> Any:
-        found = _drawing("plots").figures(self, names)
+        found = _module("plots").figures(self, names)
         return next(figure for name, figure in found if name == kind)
 
     def report(self, path: str | Path, overwrite: bool = False) -> Path:
@@ -186,7 +191,7 @@ class Result(Draws):
             If it cannot be drawn or written, or another file is there.
 
         """
-        page: str = _drawing("report").report(self)
+        page: str = _module("report").report(self)
         write_file(Path(path), page.encode("utf-8", "backslashreplace"), overwrite)
         return Path(path)
 
@@ -295,15 +300,29 @@ class Result(Draws):
             If an ensemble has no draws.
 
         """
-        rows = self.summary().rows
-        about = {"inference_library": "pmcmc", "inference_library_version": self.version}
-        figures = {
-            f"pmcmc_{figure}": [float(getattr(row, figure)) for row in rows]
-            for figure in ("tau", "ess_bulk", "ess_tail", "r_hat")
-        }
-        return to_arviz(self.get_chain(), self.get_log_prob(), self.names, about, figures)
+        return _module("exports.arviz").to_arviz(self)
+
+    def to_dataframe(self) -> Any:
+        """Return the draws as a pandas DataFrame, a row for each.
+
+        Returns
+        -------
+        DataFrame
+            Parameters and derived ones, log_prob, ensemble, step, walker. A parameter that is
+            called as one of those four has _ behind its name.
+
+        Raises
+        ------
+        PmcmcError
+            If pandas is not there.
+        StoreError
+            If there are no draws.
+
+        """
+        self.statistics()  # says so if there are none
+        return _module("exports.table").to_dataframe(self)
 
 
-def _drawing(module: str) -> Any:
-    """Return a module that draws results, which it knows: loaded where it is needed."""
+def _module(module: str) -> Any:
+    """Return a module that draws or exports results, which it knows: loaded where needed."""
     return importlib.import_module(f".{module}", __package__)

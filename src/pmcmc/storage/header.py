@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from ..model.derived import Place
 
 PHASES = ("burnin", "ensembles")
 DATASETS = ("chain", "log_prob", "blobs")  # of an ensemble, in the order of their checksums
@@ -34,6 +36,12 @@ class Header:
         The options, as JSON holds them.
     blobs_dtype, blobs_shape : dtype or None, tuple of int
         Of one walker's blobs; None without.
+    derived : tuple of (str, place)
+        Scalars of the blobs: their names, and which field or number each is; None for the only.
+    labels : dict
+        What plots and exports write for a name.
+    bounds : tuple of (float or None, float or None)
+        Where each parameter's prior is not zero, None for no bound; empty without priors.
     checksums : bool
         Whether records hold the checksums of draws; files of before have none.
 
@@ -51,6 +59,9 @@ class Header:
     config: dict[str, Any]
     blobs_dtype: np.dtype[Any] | None = None
     blobs_shape: tuple[int, ...] = ()
+    derived: tuple[tuple[str, Place], ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+    bounds: tuple[tuple[float | None, float | None], ...] = ()
     checksums: bool = True
 
     @property
@@ -62,6 +73,11 @@ class Header:
     def ndim(self) -> int:
         """Number of parameters."""
         return len(self.names)
+
+    @property
+    def derived_names(self) -> tuple[str, ...]:
+        """Names of the derived parameters."""
+        return tuple(name for name, _ in self.derived)
 
     @property
     def row_bytes(self) -> int:

@@ -63,6 +63,9 @@ def lay_out(file: h5py.File, header: Header) -> None:
             "burnin": header.burnin,
             "thin_by": header.thin_by,
             "config": json.dumps(header.config),
+            "derived": json.dumps(header.derived),
+            "labels": json.dumps(header.labels),
+            "bounds": json.dumps(header.bounds),
         }
     )
     file.create_dataset("parameter_names", data=list(header.names), dtype=h5py.string_dtype())
@@ -149,6 +152,11 @@ def read_header(file: h5py.File) -> Header:
         config=json.loads(attrs["config"]),
         blobs_dtype=None if blobs is None else blobs.base,
         blobs_shape=() if blobs is None else blobs.shape,
+        derived=tuple(
+            (printable(str(name)), place) for name, place in json.loads(attrs.get("derived", "[]"))
+        ),
+        labels={k: printable(str(v)) for k, v in json.loads(attrs.get("labels", "{}")).items()},
+        bounds=tuple((low, high) for low, high in json.loads(attrs.get("bounds", "[]"))),
         checksums="checksums" in (file["state"].dtype["ensembles"].base.names or ()),
     )
 

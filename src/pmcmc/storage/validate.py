@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from ..errors import UsageError
+from ..model.derived import pick
 from ..options import check as check_options
 from .checkpoint import STATUSES, group_name, record_dtype
 from .header import PHASES, Header
@@ -33,6 +34,7 @@ _INTEGERS = {  # attributes of the file, and the least of each
     "thin_by": 1,
 }
 _TEXTS = ("format", "pmcmc_version", "problem", "fingerprint", "settings", "config")
+_LATER = ("derived", "labels", "bounds")  # files of before have none
 _USED = ("nsteps", "burnin", "rescue", "until_ess", "until_rhat")  # of the options
 _POSITIONS = 624  # of MT19937: numpy trusts them
 
@@ -55,7 +57,7 @@ def check_attributes(file: h5py.File) -> None:
         If one is missing, or of another type or size, or out of range.
 
     """
-    for name in _TEXTS:
+    for name in (*_TEXTS, *(name for name in _LATER if name in file.attrs)):
         _text(file, name)
     for name, least in _INTEGERS.items():
         most = 2**63 - 1 if name == "seed" else _MOST
@@ -129,12 +131,30 @@ def check_config(header: Header) -> None:
     """
     if not isinstance(header.config, dict) or not isinstance(header.settings, dict):
         raise Invalid("its options or settings are no JSON object")
+    for name, place in header.derived:
+        if not isinstance(place, int | str | None) or not _is_there(place, header.blobs):
+            raise Invalid(f"its derived parameter {name!r} is not among the blobs")
+    numbers = (bound for pair in header.bounds for bound in pair if bound is not None)
+    if len(header.bounds) not in (0, header.ndim) or not all(
+        isinstance(bound, float | int) for bound in numbers
+    ):
+        raise Invalid("its bounds of priors are not two numbers for each parameter")
     for key in _USED:
         value = header.config.get(key)
         try:
             check_options({} if value is None else {key: value})
         except UsageError as exc:
             raise Invalid(f"its options cannot be: {exc}") from None
+
+
+def _is_there(place: Any, blobs: np.dtype[Any] | None) -> bool:
+    """Tell whether blobs have a number in one place."""
+    if blobs is None or isinstance(place, bool):
+        return False
+    try:
+        return bool(pick(np.zeros((1, 1), blobs), place).shape == (1, 1))
+    except (ValueError, IndexError, KeyError, TypeError):
+        return False
 
 
 def check_state(file: h5py.File, header: Header) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         StoreError,
         UsageError,
     )
-    from .launch.handle import Run
+    from .launch.handle import Run, runs
     from .launch.jobs import Job, load_job, submit
     from .model import stats
     from .model.problem import Problem
@@ -63,6 +63,7 @@ __all__ = [
     "load_job",
     "make_plan",
     "run",
+    "runs",
     "start",
     "stats",
     "submit",
@@ -76,6 +77,7 @@ _HOMES = {
     "Result": "results.result",
     "load": "results.result",
     "run": "api",
+    "runs": "launch.handle",
     "start": "api",
     "Run": "launch.handle",
     "Job": "launch.jobs",

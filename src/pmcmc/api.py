@@ -149,6 +149,10 @@ def run(
             if comm is not None:
                 raise UsageError("ranks starts ranks, comm names some that are there: give one")
             return _attend(start(problem, ranks, launcher, **found), found.get("progress"))
+        if comm is not None and not hasattr(comm, "Get_rank"):
+            raise UsageError(
+                f"comm is {comm!r}: expected an MPI communicator; did you mean ranks={comm!r}?"
+            )
         if launcher is not None:
             raise UsageError("launcher is for ranks=...: how many is it to start?")
         from .engine.run import run_together
@@ -199,7 +203,7 @@ def start(
 
 
 def _options(given: dict[str, Any]) -> dict[str, Any]:
-    found = check(given)
+    found = check(given, known=(*OPTIONS, "ranks", "launcher", "comm"))
     if found.get("dry_run"):
         raise UsageError("dry_run is for the command line; in Python, see pmcmc.make_plan")
     return found

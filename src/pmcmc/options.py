@@ -282,17 +282,26 @@ class RunOptions:
 OPTIONS = {f.name: Option(f.name, default=f.default, **f.metadata) for f in fields(RunOptions)}
 
 
+# what others call the processes that share the work
+_CORES = ("ncores", "cores", "nproc", "nprocs", "n_jobs", "nthreads", "processes", "workers")
+
+
 def unknown(name: str, known: list[str], what: str) -> UsageError:
     """Return the error for a name that is not known: the likely one, and all of them."""
     close = difflib.get_close_matches(name, known, n=1)
+    if name.lower() in _CORES and "ranks" in known:
+        close = ["ranks"]
     hint = f" (did you mean {close[0]}?)" if close else ""
     return UsageError(f"there is no {what} {name}{hint}; the {what}s are {', '.join(known)}")
 
 
-def check(values: Mapping[str, Any], what: str = "option") -> dict[str, Any]:
+def check(
+    values: Mapping[str, Any], what: str = "option", known: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the options that were given, read and checked: what ``RunOptions`` takes.
 
-    Those that are None were not.
+    Those that are None were not. ``known`` are all that there are, for the message about another
+    name; by default those of a run.
 
     Raises
     ------
@@ -303,7 +312,7 @@ def check(values: Mapping[str, Any], what: str = "option") -> dict[str, Any]:
     found = {}
     for name, value in values.items():
         if name not in OPTIONS:
-            raise unknown(name, list(OPTIONS), what)
+            raise unknown(name, list(known or OPTIONS), what)
         if value is not None:
             found[name] = OPTIONS[name].parse(name, value)
     if "teams" in found and "mode" in found:

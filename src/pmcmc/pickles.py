@@ -5,9 +5,10 @@ They are sent, or written, from where they are, and stay where they arrive.
 
 from __future__ import annotations
 
+import inspect
 import io
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,45 @@ def pack_by_dill(value: Any) -> list[memoryview]:
             return obj.__reduce_ex__(5) if type(obj) is np.ndarray else NotImplemented
 
     return pack(value, lambda file, **options: Pickler(file, recurse=True, **options))
+
+
+def unpicklable(owner: Any) -> str | None:
+    """Return what of an object, or of what its functions use, dill cannot pickle, in words.
+
+    Parameters
+    ----------
+    owner : object
+        Whose attributes are looked at.
+
+    Returns
+    -------
+    str or None
+        The name and type of the first that is found; None where each goes alone.
+
+    """
+    for name, value in _parts(owner):
+        try:
+            pack_by_dill(value)
+        except Exception:
+            return f"{name} (of type {type(value).__name__})"
+    return None
+
+
+def _parts(owner: Any) -> Iterator[tuple[str, Any]]:
+    """Give what the functions of an object use, by name, and what its tuples and dicts hold."""
+    for key, value in vars(owner).items():
+        if callable(value):
+            function = inspect.unwrap(getattr(value, "__func__", value))
+            if inspect.isfunction(function):
+                used = inspect.getclosurevars(function)
+                for name, part in {**used.nonlocals, **used.globals}.items():
+                    yield f"{name} in {function.__name__}", part
+            for name, part in getattr(getattr(value, "__self__", None), "__dict__", {}).items():
+                yield f"{type(value.__self__).__name__}.{name}", part
+        elif isinstance(value, tuple):
+            yield from ((f"{key}[{i}]", part) for i, part in enumerate(value))
+        elif isinstance(value, dict):
+            yield from ((f"{key}[{name!r}]", part) for name, part in value.items())
 
 
 def unpack_by_dill(buffers: list[Any]) -> Any:

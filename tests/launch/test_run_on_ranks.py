@@ -105,6 +105,10 @@ def test_errors_speak_python_and_end_in_one_frame_of_ours(tmp_path):
         (lambda: pmcmc.run(problem(), ranks=2, launcher="no-such"), "program 'no-such'"),
         (lambda: pmcmc.run(lambda t: 0.0, ranks=2), "expected a pmcmc.Problem, got function"),
         (lambda: pmcmc.run(problem(), ranks=2, nstep=5), "did you mean nsteps?"),
+        (lambda: pmcmc.run(problem(), 2), "comm is 2: expected an MPI communicator; did you mean"),
+        (lambda: pmcmc.run(problem(), ranks="many"), 'expected a whole number, or "auto"'),
+        (lambda: pmcmc.run(problem(), ncores=4), "did you mean ranks?"),
+        (lambda: problem(args=3), "args is int and kwargs NoneType: expected a tuple"),
         (lambda: pmcmc.run(problem(), resume=True), "resume needs an output"),
         (lambda: pmcmc.start(problem(), ranks=2, mode="fast"), "mode: expected"),
     ]
@@ -143,6 +147,54 @@ def test_a_run_under_way(tmp_path):
     assert (result.status, sum(result.steps)) == ("finished", 240)
     pmcmc.run(problem(), output=tmp_path / "y.h5", **RUN)
     assert_same_files(tmp_path / "x.h5", tmp_path / "y.h5")
+
+
+@pytest.mark.slow
+def test_a_run_whose_name_is_gone_can_be_stopped(monkeypatch, tmp_path):
+    monkeypatch.setattr("pmcmc.launch.handle.cores", lambda: 2)
+    run = pmcmc.start(problem(0.01), 2, **RUN | {"nsteps": 10**5})
+    with pytest.warns(
+        RuntimeWarning, match=r"is at work beside this run.*pmcmc.runs\(\) has both"
+    ):
+        run = pmcmc.start(problem(), 2, output=tmp_path / "x.h5", **RUN)
+    assert len(pmcmc.runs()) == 2
+    assert run.wait(60).status == "finished"
+    assert "next: " not in run.log
+    (left,) = pmcmc.runs()
+    left.stop()
+    left.wait(60)
+    assert pmcmc.runs() == ()
+
+
+@pytest.mark.slow
+def test_a_process_that_ends_tells_of_its_run(tmp_path):
+    text = (
+        "import pmcmc, time\n"
+        "problem = pmcmc.Problem(lambda t: -float(t @ t), ['a'], initial=[0.0])\n"
+        "run = pmcmc.start(problem, 2, output='x.h5', nsteps=10**6, checkpoint=0.1)\n"
+        "while run.result() is None: time.sleep(0.1)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "note: problem stops, as this process ends: what is committed is in x.h5" in done.stderr
+
+
+@pytest.mark.slow
+def test_modules_are_found_though_the_working_directory_changed(tmp_path):
+    (tmp_path / "beside.py").write_text("def log_prob(t):\n    return -0.5 * float(t @ t)\n")
+    text = (
+        "import sys; sys.path.insert(0, '.')\n"
+        "import os, pmcmc, beside\n"
+        "os.mkdir('data'); os.chdir('data')\n"
+        "problem = pmcmc.Problem(beside.log_prob, ['a'], initial=[0.0])\n"
+        "print(pmcmc.run(problem, ranks=2, nsteps=20, burnin=5).status)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "finished\n"), done.stderr
 
 
 @pytest.mark.slow
@@ -255,9 +307,26 @@ def test_a_problem_that_cannot_be_sent_says_so():
     def log_prob(theta, numbers):
         return 0.0
 
-    given = pmcmc.Problem(log_prob, ["a"], initial=[0.0], args=((x for x in range(3)),))
-    with pytest.raises(pmcmc.ModelError, match="the problem cannot be sent to other processes"):
-        pmcmc.run(given, ranks=2, **RUN)
+    numbers = (x for x in range(3))
+
+    def uses_it(theta):
+        return float(next(numbers))
+
+    class Model:
+        def __init__(self):
+            self.numbers = numbers
+
+        def log_prob(self, theta):
+            return 0.0
+
+    for function, more, what in (
+        (log_prob, {"args": (numbers,)}, r"args\[0\]"),
+        (uses_it, {}, "numbers in uses_it"),
+        (Model().log_prob, {}, "Model.numbers"),
+    ):
+        given = pmcmc.Problem(function, ["a"], initial=[0.0], **more)
+        with pytest.raises(pmcmc.ModelError, match=rf"be sent to other .*: {what} \(of type gen"):
+            pmcmc.run(given, ranks=2, **RUN)
 
 
 def test_the_file_of_a_problem_is_for_its_job_alone(tmp_path, monkeypatch):

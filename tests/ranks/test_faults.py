@@ -417,7 +417,7 @@ def test_a_file_that_is_deleted_or_replaced_while_it_is_written(how, run, tmp_pa
     else:
         other.rename(path)
     expected = {
-        "deleted": "x.h5 cannot be written: No such file or directory",
+        "deleted": "x.h5 was removed or renamed while the run wrote it: what it held is lost",
         "text": "x.h5 cannot be written: ",
     }
     assert_one_message(end(process), expected.get(how, "x.h5 is no longer the file that this job"))

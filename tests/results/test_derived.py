@@ -68,6 +68,8 @@ def test_they_are_read_by_name(result):
     assert flat.shape == (len(result.get_chain(discard=3, thin=2, flat=True)), 3)
     with pytest.raises(UsageError, match="no parameter e; there are h, k, amp, omega, ecc, up"):
         result.parameter("e")
+    with pytest.raises(UsageError, match="names is 'amp': expected a list"):
+        result.plot_corner("amp")
 
 
 def test_their_figures_are_those_of_a_parameter_with_the_same_draws(result):

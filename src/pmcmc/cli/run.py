@@ -44,7 +44,7 @@ def run(launch: Launch, **arguments: Any) -> int:
     name, options = settings.agree(arguments, ControlChannel(comm))
     reporter = ProgressReporter(on=True, progress=options.get("progress"), rank=rank)
     if launch.threads is not None:
-        reporter.remark(launch.threads)
+        reporter.remark(launch.threads, told=False)
     if progress := os.environ.get(PROGRESS):
         reporter.watch(lambda record: record.write(Path(progress)), _TO_PARENT, figures=True)
     outcome = execute(
@@ -80,7 +80,8 @@ def run(launch: Launch, **arguments: Any) -> int:
         f"{done}: {result.ndraws} draws in {shown_path(result.path)}, "
         f"acceptance {summary.acceptance_fraction:.2f}\n\n{summary}\n\n{result.assess(summary)}\n"
     )
-    _next_steps(bare, result)
+    if not os.environ.get(PROGRESS):  # else Python has the result, and perhaps no file
+        _next_steps(bare, result)
     return code
 
 

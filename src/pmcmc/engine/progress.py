@@ -65,6 +65,7 @@ class ProgressReporter:
         if progress and not self._terminal:  # it is asked for, and the terminal is not found
             self._terminal = on and streams.may_reach_a_terminal()
         self._remarks: list[str] = []
+        self._asides: list[str] = []
         # steps of all ensembles: in all, None while nobody knows; and those that the file has
         self._total: int | None = None
         self._before = 0
@@ -96,9 +97,18 @@ class ProgressReporter:
         if self.on:
             streams.tell(text)
 
-    def remark(self, text: str) -> None:
-        """Say ``text`` as a note below what the run will do."""
-        self._remarks.append(text)
+    def remark(self, text: str, told: bool = True) -> None:
+        """Say ``text`` as a note below what the run will do.
+
+        Parameters
+        ----------
+        text : str
+            The note.
+        told : bool
+            Whether those who watch the run are told, too. Default: True.
+
+        """
+        (self._remarks if told else self._asides).append(text)
 
     def warn(self, text: str) -> None:
         """Say ``text`` as a note; from Python, which prints nothing, as a RuntimeWarning.
@@ -137,7 +147,7 @@ class ProgressReporter:
         self._tell_watchers(at_once=True)
         for line in describe(problem, setup, self._total):
             self.say(line)
-        for remark in (*plan.remarks, *self._remarks):
+        for remark in (*plan.remarks, *self._asides, *self._remarks):
             self.say(f"  note: {remark}")
         if setup.options.dry_run:
             self.say("\n" + plan.table() + "\n\nDry run: nothing was sampled or written.")

@@ -10,6 +10,7 @@ results only.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -114,12 +115,12 @@ class TeamEvaluator:
             Seconds there, and on the median rank; NaN before the first.
 
         """
-        pace = self.dispatcher.pace if self.size > 1 else np.array([self.usual])
-        known = np.flatnonzero(np.isfinite(pace))
-        if not len(known):
-            return 0, np.nan, np.nan
-        rank = int(known[np.argmax(pace[known])])
-        return rank, float(pace[rank]), float(np.median(pace[known]))
+        pace = self.dispatcher.pace.tolist() if self.size > 1 else [self.usual]
+        known = sorted((seconds, rank) for rank, seconds in enumerate(pace) if seconds == seconds)
+        if not known:
+            return 0, math.nan, math.nan
+        slow, rank = known[-1]
+        return rank, slow, known[(len(known) - 1) // 2][0]
 
     def advance(
         self,

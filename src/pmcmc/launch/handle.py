@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import copy
 import math
@@ -13,19 +14,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..errors import ExitStatus, Interrupted, PmcmcError, StoreError
+from .. import streams
+from ..errors import ExitStatus, Interrupted, PmcmcError, StoreError, UsageError
 from ..model.parcel import TOKEN, write_problem
 from ..model.problem import Problem
 from ..option_words import in_python, words
 from ..options import whole
 from ..results.html import result_html
 from ..results.result import Result, load, load_into_memory
+from ..storage.place import shown_path
 from ..storage.progress_record import ProgressRecord
 from ..tracebacks import warn
 from .display import in_notebook, record_html, show_live, state_text
 from .local import LocalJob, private_folder
 from .measure import useful_ranks
-from .mpiexec import refuse_under_a_launcher
+from .mpiexec import cores, refuse_under_a_launcher
 from .outcome import PROGRESS, JobOutcome
 
 _LOOK = 0.1  # seconds
@@ -34,6 +37,21 @@ _STATUSES = {
     int(ExitStatus.SHORT): "short",
     int(ExitStatus.STOPPED): "stopped",
 }
+
+
+_AT_WORK: list[Run] = []  # that this process started
+
+
+def runs() -> tuple[Run, ...]:
+    """Return the runs that this process started and that are at work, the oldest first.
+
+    Returns
+    -------
+    tuple of Run
+        Also those whose variable has another value by now.
+
+    """
+    return tuple(_AT_WORK)
 
 
 class Run:
@@ -89,6 +107,7 @@ class Run:
         self._warned: set[str] = set()
         self._views: list[threading.Thread] = []  # in a notebook
         self._over = threading.Event()
+        _AT_WORK.append(self)
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
@@ -103,6 +122,7 @@ class Run:
                 self._result = load_into_memory(self._file)
         self._stack.close()
         self._outcome = outcome
+        _AT_WORK.remove(self)
         self._over.set()
 
     def _look(self) -> None:
@@ -257,5 +277,26 @@ def start_run(problem: Problem, found: Mapping[str, Any], ranks: Any, launcher: 
 
     """
     refuse_under_a_launcher(os.environ, f"ranks={ranks!r}")
+    if isinstance(ranks, str) and ranks != "auto":
+        raise UsageError(f'ranks is {ranks!r}; expected a whole number, or "auto"')
     number = None if ranks == "auto" else whole(1, 10**6)("ranks", ranks)
-    return Run(problem, found, number, launcher)
+    others = sum(run.ranks for run in _AT_WORK)
+    run = Run(problem, found, number, launcher)
+    if others and others + run.ranks > cores():
+        warn(
+            f"{_AT_WORK[0]!r} is at work beside this run, and together they have more ranks than "
+            f"the {cores()} cores: pmcmc.runs() has both, to be stopped"
+        )
+    return run
+
+
+@atexit.register
+def _tell_at_exit() -> None:
+    """Say that runs at work end with the process that started them."""
+    for run in _AT_WORK:
+        if run.output is not None:
+            streams.tell(
+                f"pmcmc: note: {run.problem} stops, as this process ends: what is committed is in "
+                f"{shown_path(run.output)}, resume=True goes on; run.wait() waits for the end",
+                error=True,
+            )

@@ -96,7 +96,8 @@ def refuse_under_a_launcher(env: Mapping[str, str], what: str) -> None:
         if number > 1 or not variable.startswith("SLURM"):
             raise UsageError(
                 f"{what}: a launcher has started this process already ({variable}={number}): "
-                f"leave out the launcher, or {what.split()[0].partition('=')[0]}"
+                f"leave out the launcher, or {what.split()[0].partition('=')[0]} (a script that "
+                "starts ranks itself is run as: python script.py)"
             )
 
 

@@ -110,6 +110,29 @@ def check_functions(
     return log_prob, log_likelihood, log_prior
 
 
+def check_arguments(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return what is passed on to the functions.
+
+    Parameters
+    ----------
+    args, kwargs : object
+        As given to Problem; None for none.
+
+    Raises
+    ------
+    ModelError
+        If they are no sequence and no mapping.
+
+    """
+    try:
+        return tuple(() if args is None else args), dict(kwargs or {})
+    except (TypeError, ValueError):
+        raise ModelError(
+            f"args is {type(args).__name__} and kwargs {type(kwargs).__name__}: expected a tuple, "
+            "as args = (x, y, yerr), and a dict"
+        ) from None
+
+
 def check_initial(value: Any, ndim: int, priors: bool) -> Any:
     """Return the start in its final form.
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
-from ..pickles import pack_by_dill, unpack_by_dill
+from ..pickles import pack_by_dill, unpack_by_dill, unpicklable
 
 TOKEN = "PMCMC_PROBLEM_TOKEN"  # in the environment of the job that a file was made for
 _MAGIC = b"pmcmc problem 1\n"
@@ -51,15 +51,16 @@ def write_problem(problem: Any, path: Path) -> str:
     try:
         buffers = pack_by_dill(problem)
     except Exception as exc:
+        what = unpicklable(problem) or "something in it, or that its functions use,"
         raise ModelError(
-            f"the problem cannot be sent to other processes ({type(exc).__name__}: {exc}): "
-            "something in it, or that its functions use, cannot be pickled by dill"
-        ) from exc
+            f"the problem cannot be sent to other processes: {what} cannot be pickled by dill "
+            f"({type(exc).__name__}: {exc}); make it where it is used, or load it in a module"
+        ) from None
     token = secrets.token_hex(16)
     about = {
         "token": token,
         "sizes": [buffer.nbytes for buffer in buffers],
-        "path": [entry or os.getcwd() for entry in sys.path],
+        "path": module_folders(),
     }
     head = json.dumps(about).encode()
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -103,13 +104,32 @@ def read_problem(path: Path, env: Mapping[str, str]) -> Any:
         buffers = [np.empty(size, dtype=np.uint8) for size in about["sizes"]]
         for buffer in buffers:
             file.readinto(buffer.data)
-    sys.path += [entry for entry in about["path"] if entry not in sys.path]
+    look_in(about["path"])
     try:
         return unpack_by_dill(buffers)
     except Exception as exc:
         raise ModelError(
             f"the problem cannot be loaded in another process ({type(exc).__name__}: {exc})"
         ) from exc
+
+
+def module_folders() -> list[str]:
+    """Return the folders that modules come from, also those of modules that are loaded.
+
+    An entry of ``sys.path`` may be relative, and the working directory have been another.
+    """
+    found = [os.path.abspath(entry) for entry in sys.path]
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and "." not in name:
+            folder = os.path.dirname(os.path.abspath(file))
+            found.append(os.path.dirname(folder) if hasattr(module, "__path__") else folder)
+    return list(dict.fromkeys(found))
+
+
+def look_in(folders: list[str]) -> None:
+    """Let modules be imported from these folders too, after all others."""
+    sys.path += [folder for folder in folders if folder not in sys.path]
 
 
 def _head(start: bytes, file: Any) -> dict[str, Any] | None:

@@ -104,7 +104,7 @@ class Problem:
         functions = checks.check_functions(log_prob, log_likelihood, log_prior, parameters)
         self._whole, self._likelihood, self._prior = functions
         self._caller = Caller(self.describe)
-        self.args, self.kwargs = tuple(args), dict(kwargs or {})
+        self.args, self.kwargs = checks.check_arguments(args, kwargs)
         self.vectorized = bool(vectorized)
         self.moves = moves
         self.returns = OutputFormat(blobs_dtype, self.vectorized)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from ..diagnostics.statistics import ChainStatistics
 from ..diagnostics.stopping import CHECKS, StopRules, room, rooms
 from ..errors import ModelError, StoreError, UsageError
+from ..model.parcel import look_in, module_folders
 from ..model.problem import Problem
 from ..mpi.control import ControlChannel
 from ..options import RunOptions
@@ -106,8 +108,18 @@ def share(problem: Problem | None, control: ControlChannel) -> Problem:
                 f"the problem cannot be sent to the other ranks ({type(exc).__name__}: {exc}): "
                 "make it on every rank"
             ) from exc
-    buffers = control.broadcast(buffers)
-    return unpack_by_dill(buffers) if problem is None else problem
+        buffers.append(memoryview(json.dumps(module_folders()).encode()))
+    *buffers, folders = control.broadcast(buffers)
+    if problem is not None:
+        return problem
+    look_in(json.loads(bytes(folders)))
+    try:
+        sent: Problem = unpack_by_dill(buffers)
+    except Exception as exc:
+        raise ModelError(
+            f"the problem of rank 0 cannot be loaded{control.where} ({type(exc).__name__}: {exc})"
+        ) from exc
+    return sent
 
 
 def agree(

@@ -11,7 +11,7 @@ from ..errors import StoreError, UsageError
 from ..model.derived import pick
 from ..storage.place import shown_path
 from ..storage.reader import RunReader
-from ..text import some_text
+from ..text import some_text, span_text
 
 if TYPE_CHECKING:
     from .._types import AnyArray
@@ -240,6 +240,8 @@ class Draws:
             If there is no such parameter.
 
         """
+        if isinstance(names, str):
+            raise UsageError(f"names is {names!r}: expected a list, as {list(self.names[:2])}")
         for name in names or ():
             if name not in self.quantities:
                 raise UsageError(
@@ -276,7 +278,10 @@ class Draws:
     def _no_draws(self, discard: int = 0, thin: int = 1) -> str:
         name = self.path or "the run"
         if max(self.steps) == 0:
-            return f"{name} holds no draws yet: burn-in takes {self.burnin} steps per ensemble"
+            at = span_text(self.burnin_steps)
+            end = "until it has settled" if self.config.get("burnin") == "auto" else ""
+            end = end or f"of {self.burnin} per ensemble"
+            return f"{name} holds no draws yet: it is in burn-in, at step {at} {end}"
         return (
             f"{name} has {min(self.steps)} to {max(self.steps)} steps per ensemble: nothing is "
             f"left with discard = {discard} and thin = {thin}"

@@ -14,7 +14,7 @@ from ..diagnostics.advice import Continuation
 from ..diagnostics.statistics import ChainStatistics
 from ..diagnostics.summary import Summary, summarize
 from ..diagnostics.verdict import Verdict, assess
-from ..errors import StoreError
+from ..errors import PmcmcError, StoreError
 from ..option_words import in_python
 from ..storage.cut import CutReader
 from ..storage.place import shown_path
@@ -192,7 +192,11 @@ class Result(Draws):
 
         """
         page: str = _module("report").report(self)
-        write_file(Path(path), page.encode("utf-8", "backslashreplace"), overwrite)
+        try:
+            write_file(Path(path), page.encode("utf-8", "backslashreplace"), overwrite)
+        except PmcmcError as error:
+            error.args = (in_python(str(error)),)
+            raise
         return Path(path)
 
     def cut(self, discard: int = 0, thin: int = 1) -> Result:
@@ -250,7 +254,8 @@ class Result(Draws):
             If there are no draws.
 
         """
-        return self.assess(self.summary())
+        verdict = self.assess(self.summary())
+        return replace(verdict, lines=tuple(map(in_python, verdict.lines)))
 
     def assess(self, summary: Summary) -> Verdict:
         """Return the verdict on a summary of these draws: ``verdict``, where there is one already.

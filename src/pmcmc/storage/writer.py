@@ -397,5 +397,10 @@ def _as_store_error(path: Path | None, more: str = "") -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as exc:
         failure = reason(exc)
+    if failure is not None and more and path is not None and not path.exists():
+        raise StoreError(
+            f"{shown_path(path)} was removed or renamed while the run wrote it: what it held is "
+            "lost to this run"
+        )
     if failure is not None:  # apart from it: h5py's objects hang on its frames, and must not last
         raise StoreError(f"{shown_path(path)} cannot be written: {failure}{more}")

@@ -218,7 +218,8 @@ def engine(
     problem = pmcmc.Problem(
         function, ndim=NDIM, initial=initial, args=args or (), vectorized=vectorized
     )
-    options = {"burnin": 0, "seed": 1, "mode": "pool", "nensembles": ensembles} | options
+    same = {"burnin": 0, "seed": 1, "mode": "pool", "moves": "stretch"}  # as emcee's
+    options = same | {"nensembles": ensembles} | options
 
     def timed(nsteps: int) -> float:
         began = time.perf_counter()

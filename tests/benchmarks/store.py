@@ -140,7 +140,9 @@ def cost_and_waits(folder: Path, runs: int, ranks: int, seconds: float) -> None:
     ours, theirs, commits, waits, sums = [], [], [], [], []
     parts: list[list[float]] = []
     for _ in range(runs):
-        told = pmcmc(folder, ranks, "--nsteps", 10**7, "--max-time", seconds, NWALKERS="100")
+        same = ("--burnin", 100, "--moves", "stretch")  # emcee's work, and no checks
+        options = ("--nsteps", 10**7, "--max-time", seconds, *same)
+        told = pmcmc(folder, ranks, *options, NWALKERS="100")
         spent = told[0]["seconds"]
         parts.append([spent.get(k, 0) / told[0]["steps"] for k in PARTS])
         ours.append(sum(parts[-1]))

@@ -171,7 +171,7 @@ def test_the_trace_marks_burnin_and_the_running_plot_ends_with_the_summary(resul
 @pytest.mark.parametrize(
     "options",
     [
-        {"nsteps": 3},
+        pytest.param({"nsteps": 3}, marks=pytest.mark.slow),
         pytest.param({"nsteps": 1, "nensembles": 1}, marks=pytest.mark.slow),
         pytest.param({"nsteps": 40, "nensembles": 1, "burnin": 0}, marks=pytest.mark.slow),
     ],
@@ -237,7 +237,7 @@ def test_the_report_is_one_page_with_everything(run, result, tmp_path):
     assert page.count("data:image/png;base64,") == 5
     assert not re.search(r'(src|href)="(?!data:)', page)  # nothing beside it
     assert "&lt;demo&gt; &amp; co" in page
-    for line in result.verdict().lines:
+    for line in result.assess(result.summary()).lines:
         assert line.replace(">", "&gt;") in page
     for name in ("x*y z", "log_prob", "waiting", "nwalkers", "emcee", "h5py"):
         assert name in page

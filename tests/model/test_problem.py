@@ -175,7 +175,10 @@ def test_old_names_and_the_name_of_a_model_in_a_folder(tmp_path):
         ("this is no Python", "ended with SyntaxError"),
         ("log_prob = lnprob = whole\n" + NAMES, "has both log_prob and lnprob: keep one"),
         ("log_prob = whole", "is not complete: there are no parameters"),
-        ("log_prob = whole\n" + NAMES + "args = 3", "a name of the wrong type"),
+        (
+            "log_prob = whole\n" + NAMES + "args = 3",
+            "args is int and kwargs NoneType: expected a tuple",
+        ),
     ],
 )
 def test_a_model_that_does_not_load_says_why(text, message, tmp_path):

@@ -286,6 +286,7 @@ import sys; sys.stdout.write(f"second {(result is not None) == (rank == 0)}\\n")
     assert done.stdout.count("second True") == 3
 
 
+@pytest.mark.slow
 def test_separate_worlds_are_refused(launch, tmp_path):
     def alone(**env):
         return launch(0, "-m", "pmcmc", "--nsteps", "10", "--burnin", "1", cwd=tmp_path, env=env)

@@ -198,7 +198,8 @@ def test_modules_are_found_though_the_working_directory_changed(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_at_once(tmp_path):
+def test_two_at_once(monkeypatch, tmp_path):
+    monkeypatch.setattr("pmcmc.launch.handle.cores", lambda: 4)
     runs = [pmcmc.start(problem(), 2, output=tmp_path / f"{k}.h5", **RUN) for k in range(2)]
     for run in runs:
         assert run.wait().status == "finished"

@@ -108,13 +108,16 @@ def true_tau(job):
     return float(max(statistics.rank_tau(i).mean() for i in range(ndim + 1)))
 
 
-def false_alarms(pool, runs, moves, seed):
+def false_alarms(pool, runs, moves, seed, targets=""):
     plan = [("normal", d) for d in (2, 3, 5, 10)] + [("t", d) for d in (2, 5, 10)]
     plan += [("banana", d) for d in (2, 5, 10)] + [("funnel", 5)]
     plan += [("normal", 50), ("t", 50)]
+    each = -(-runs // len(plan))
+    if targets:
+        named = [name.split() for name in targets.split(",")]
+        plan = [(kind, d) for kind, d in plan if [kind, str(d)] in named]
     shapes = [(kind, d, max(W, 4 * d), moves) for kind, d in plan]
     taus = dict(zip(shapes, pool.map(true_tau, shapes, 1), strict=True))
-    each = -(-runs // len(plan))
     rows, total, false = [], 0, 0
     for shape in shapes:
         kind, d, nwalkers, _ = shape
@@ -197,11 +200,12 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=1_000_000)
     parser.add_argument("--moves", default="auto")
     parser.add_argument("--only", choices=("alarms", "power"))
+    parser.add_argument("--targets", default="", help="of the alarms: 'banana 2,normal 50', say")
     args = parser.parse_args()
     began = time.time()
     with multiprocessing.Pool(2) as workers:
         if args.only != "power":
-            false_alarms(workers, args.runs, args.moves, args.seed)
+            false_alarms(workers, args.runs, args.moves, args.seed, args.targets)
         if args.only != "alarms":
             power(workers, max(10, args.runs // 100), args.moves, args.seed)
     print(f"{time.time() - began:.0f} s")

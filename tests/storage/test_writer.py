@@ -501,6 +501,22 @@ def test_a_file_that_went_away_fails_the_commit_by_name(tmp_path):
         store.commit([draws.block(0, 2, 3)])
 
 
+@pytest.mark.parametrize("damage", ["removed", "a text"])
+def test_what_emcee_reads_is_written_anew_where_it_is_damaged(tmp_path, damage):
+    path = tmp_path / "x.h5"
+    store, draws = write(path, "number")
+    with h5py.File(path, "r+") as file:
+        attrs = file["ensembles/0000"].attrs
+        right = attrs["random_state_2"]
+        del attrs["random_state_2"]
+        if damage == "a text":
+            attrs["random_state_2"] = "x"
+    store.reopen(RunReader(path))
+    with h5py.File(path) as file:
+        assert file["ensembles/0000"].attrs["random_state_2"] == right
+    assert_holds(RunReader(path), draws, COMMITS[-1])
+
+
 @pytest.mark.parametrize("status", ["finished", "stopped"])
 def test_a_file_that_grew_is_running_from_the_rename_on(status, tmp_path):
     path = tmp_path / "x.h5"

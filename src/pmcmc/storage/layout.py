@@ -202,7 +202,7 @@ def emcee_attributes_match(file: h5py.File, groups: EmceeAttributes) -> bool:
     """
     return all(
         np.array_equal(file[name]["accepted"], accepted)
-        and all(np.array_equal(file[name].attrs[k], v) for k, v in values.items())
+        and all(np.array_equal(file[name].attrs.get(k), v) for k, v in values.items())
         for name, values, accepted in groups
     )
 

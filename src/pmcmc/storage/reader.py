@@ -23,6 +23,7 @@ from .layout import FORMAT, FORMAT_VERSION, read_header
 from .place import shown_path
 from .starts import read_starts
 from .timings import rows_of
+from .untrusted import open_untrusted
 
 if TYPE_CHECKING:
     from .._types import AnyArray
@@ -76,7 +77,7 @@ class RunReader:
     ) -> None:
         self.path = path
         self._file = memory  # where it is held open
-        with self._open() as file, self._minding_damage():
+        with self._minding_damage(), self._open(untrusted=not trusted) as file:
             self._check_format(file)
             if not trusted:
                 validate.check_attributes(file)
@@ -157,7 +158,7 @@ class RunReader:
             If the file is gone or damaged.
 
         """
-        with self._open() as file, self._minding_damage():
+        with self._minding_damage(), self._open(untrusted=True) as file:
             return rows_of(np.asarray(file.attrs["timings"]))
 
     def saved(self, ensemble: int) -> EnsembleState | None:
@@ -192,20 +193,22 @@ class RunReader:
             yield reader
 
     @contextlib.contextmanager
-    def _open(self) -> Iterator[h5py.File]:
+    def _open(self, untrusted: bool = False) -> Iterator[h5py.File]:
         if self._file is not None:
             yield self._file
             return
         assert self.path is not None
         if not self.path.is_file():
             raise StoreError(f"there is no file {shown_path(self.path)}")
-        try:
-            file = open_to_read(self.path)
-        except OSError as exc:
-            raise StoreError(
-                f"{shown_path(self.path)} cannot be read as an HDF5 file: {reason(exc)}"
-            ) from None
-        with file:
+        with contextlib.ExitStack() as stack:
+            try:
+                file = stack.enter_context(
+                    open_untrusted(self.path) if untrusted else open_to_read(self.path)
+                )
+            except OSError as exc:
+                raise StoreError(
+                    f"{shown_path(self.path)} cannot be read as an HDF5 file: {reason(exc)}"
+                ) from None
             yield file
 
     @contextlib.contextmanager
@@ -241,7 +244,7 @@ def check_replaceable(path: Path) -> None:
     if not path.exists():
         return
     try:
-        with open_to_read(path) as file:
+        with open_untrusted(path) as file:
             ours = bool(np.array_equal(file.attrs.get("format"), FORMAT))
     except DAMAGE:
         ours = False

@@ -44,9 +44,10 @@ from .layout import (
     write_emcee_attributes,
 )
 from .place import OutputPlace, shown_path
-from .reader import RunReader, check_replaceable, open_to_read, reason
+from .reader import RunReader, check_replaceable, reason
 from .starts import write_starts
 from .unsaved import save_unsaved
+from .untrusted import open_untrusted
 
 if TYPE_CHECKING:
     from .._types import AnyArray
@@ -284,7 +285,7 @@ class RunWriter:
     @contextlib.contextmanager
     def _look(self) -> Iterator[h5py.File]:
         assert self.path is not None
-        with open_to_read(self.path) as file:
+        with open_untrusted(self.path) as file:
             yield file
 
     @contextlib.contextmanager

@@ -10,6 +10,7 @@ import pytest
 from conftest import clean_env
 from fake_run import write
 from pmcmc.errors import StoreError
+from pmcmc.storage import untrusted
 from pmcmc.storage.reader import RunReader
 from pmcmc.storage.untrusted import open_untrusted
 
@@ -65,6 +66,17 @@ def test_damaged_heaps(tmp_path, way):
     )
     assert run.returncode == 1
     assert "StoreError: x.h5 is damaged: the texts at byte " in run.stderr
+
+
+def test_an_address_that_no_file_has(tmp_path):
+    """HDF5 seeks whatever address a file gives; that is no error of ours."""
+    (tmp_path / "x").write_bytes(bytes(100))
+    with untrusted._WatchedFile(tmp_path / "x") as disk:
+        assert disk.seek(2**63 + 8) == disk.tell() == 2**63 + 8
+        assert disk.readinto(memoryview(bytearray(8))) == 0
+        assert disk.seek(0, 2) == 100
+        assert disk.seek(-10, 1) == 90
+        assert disk.readinto(memoryview(bytearray(20))) == 10
 
 
 def test_texts_that_look_like_a_heap(tmp_path):

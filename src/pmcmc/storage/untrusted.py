@@ -55,6 +55,8 @@ class _WatchedFile(io.FileIO):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "r")
+        self._size = os.fstat(self.fileno()).st_size
+        self._at = 0
         self._damaged: list[int] = []
 
     def check(self) -> None:
@@ -62,12 +64,24 @@ class _WatchedFile(io.FileIO):
         if self._damaged:
             raise OSError(f"the texts at byte {self._damaged[0]} are damaged")
 
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Set where the next bytes are read: anywhere, for a damaged file may ask for that."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at}.get(whence, self._size)
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        """Return where the next bytes are read."""
+        return self._at
+
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """Fill a buffer as far as the file goes; damaged heaps come as zeros."""
-        view, at, done = memoryview(buffer).cast("B"), self.tell(), 0
+        view, at, done = memoryview(buffer).cast("B"), self._at, 0
+        if at >= self._size:
+            return 0
         while done < len(view) and (n := os.preadv(self.fileno(), [view[done:]], at + done)):
             done += n
-        self.seek(at + done)
+        self._at = at + done
         # a heap may have begun in what was read before
         margin = len(_SIGNATURE) - 1
         first = max(0, at - margin)

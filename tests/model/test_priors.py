@@ -1,9 +1,12 @@
 """Priors equal scipy's logpdf; what is no prior is refused."""
 
+import contextlib
+
 import dill
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.stats._distr_params import distcont  # what scipy's own tests try
 
 from pmcmc.errors import ModelError
 from pmcmc.model.priors import _FORMS, Prior
@@ -120,3 +123,48 @@ def test_description_tells_distributions_apart():
     described = {Prior("a", f).describe() for f in (*CLOSED, *OTHERS)}
     assert len(described) == len(CLOSED) + len(OTHERS)
     assert Prior("a", stats.norm(scale=2)).describe() == "stats.norm(0, 2)"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # scipy integrates some numerically
+def test_every_continuous_distribution_of_scipy():
+    for family, shapes in distcont:
+        family = getattr(stats, family) if isinstance(family, str) else family
+        frozen = family(*shapes, loc=1.5, scale=2.0)
+        prior, x = Prior("a", frozen), float(frozen.median())
+        assert prior.logpdf(x) == pytest.approx(float(frozen.logpdf(x)), rel=1e-12), family.name
+        assert prior.logpdf_array(np.array([x]))[0] == pytest.approx(prior.logpdf(x), rel=1e-12)
+        draws = prior.frozen.rvs(size=3, random_state=np.random.default_rng(1))
+        if family.name != "wrapcauchy":  # scipy's own draws of it leave its support
+            assert (prior.logpdf_array(draws) > -np.inf).all(), family.name
+        assert family.name in prior.describe()
+
+
+def test_histograms_are_told_apart():
+    made = [stats.rv_histogram((np.array(n), np.array([0, 1, 2])))() for n in ([1, 2], [1, 3])]
+    first, second = (Prior("a", frozen).describe() for frozen in made)
+    assert first != second
+    assert first.startswith("stats.rv_histogram[2 bins, ")
+
+
+@pytest.mark.skipif(not hasattr(stats, "Normal"), reason="scipy before 1.15 has no Normal")
+def test_newer_distributions():
+    new, old = stats.Normal(mu=1.0, sigma=2.0), Prior("a", stats.norm(1, 2))
+    prior = dill.loads(dill.dumps(Prior("a", new)))
+    assert prior.describe() == "stats.Normal(mu=1.0, sigma=2.0)"
+    x = np.linspace(-3, 4, 9)
+    np.testing.assert_allclose(prior.logpdf_array(x), old.logpdf_array(x))
+    assert prior.logpdf(0.3) == pytest.approx(old.logpdf(0.3))
+    draws = prior.frozen.rvs(size=5, random_state=np.random.default_rng(1))
+    again = prior.frozen.rvs(size=5, random_state=np.random.default_rng(1))
+    np.testing.assert_array_equal(draws, again)
+    assert prior.frozen.std() == pytest.approx(2.0)
+    assert prior.frozen.ppf(prior.frozen.cdf(0.7)) == pytest.approx(0.7)
+    half = Prior("a", stats.truncate(new, 0, np.inf))
+    with contextlib.suppress(ModelError):  # scipy 1.17 does not restore it, and that is said
+        assert dill.loads(dill.dumps(half)).logpdf(1.0) == half.logpdf(1.0)
+    assert half.support == (0.0, np.inf)
+    assert half.logpdf(-1.0) == -np.inf
+    for wrong in (stats.Normal(mu=[0, 1], sigma=1), stats.Binomial(n=3, p=0.2)):
+        with pytest.raises(ModelError, match="expected a frozen continuous"):
+            Prior("a", wrong)

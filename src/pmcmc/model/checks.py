@@ -1,8 +1,8 @@
-"""What a model gives, checked: parameter names, functions, the start."""
+"""What a model gives, checked: functions, what is passed to them, the start."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,47 +11,6 @@ import numpy.typing as npt
 from ..errors import ModelError
 
 Function = Callable[..., Any]
-
-
-def check_parameter_names(parameters: Any, ndim: int | None) -> tuple[str, ...]:
-    """Return the names of the parameters.
-
-    Parameters
-    ----------
-    parameters : sequence of str, mapping or None
-        The names, or a table of priors by name.
-    ndim : int or None
-        In place of ``parameters``: names are then theta_0, theta_1, ... Else it has to agree.
-
-    Returns
-    -------
-    tuple of str
-
-    Raises
-    ------
-    ModelError
-        If there are none, one is no name or comes twice, or ``ndim`` does not agree.
-
-    """
-    if parameters is None:
-        if not isinstance(ndim, int | np.integer) or ndim < 1:
-            raise ModelError(
-                "there are no parameters: give a list of names, a table of priors, or ndim"
-            )
-        return tuple(f"theta_{i}" for i in range(ndim))
-    if isinstance(parameters, str) or not isinstance(parameters, Sequence | Mapping):
-        raise ModelError(f"parameters is {parameters!r}: expected a list of names or a dict")
-    names = tuple(parameters)
-    if not names or not all(isinstance(n, str) and n for n in names):
-        raise ModelError(f"parameters are {list(names)!r}: expected one or more names")
-    if not all(n.isprintable() for n in names):
-        raise ModelError(f"parameters are {list(names)!r}: expected names without line breaks")
-    if len(set(names)) < len(names):
-        twice = sorted({n for n in names if names.count(n) > 1})
-        raise ModelError(f"parameters name {', '.join(twice)} more than once")
-    if ndim is not None and ndim != len(names):
-        raise ModelError(f"ndim is {ndim}, but parameters gives {len(names)} names")
-    return names
 
 
 def check_functions(

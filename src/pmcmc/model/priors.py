@@ -8,6 +8,7 @@ Any other continuous distribution works too, through its own ``logpdf``.
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -95,6 +96,68 @@ def _t(m: Any, df: float) -> Callable[[Any], Any]:
     return lambda y: c - (df + 1) / 2 * m.log1p(y * y / df)
 
 
+class _Newer:
+    """A newer distribution of scipy, as ``stats.Normal(mu=0, sigma=1)``, with the old methods.
+
+    Parameters
+    ----------
+    wrapped : scipy.stats distribution
+        Continuous, of one variable.
+
+    """
+
+    def __init__(self, wrapped: Any) -> None:
+        self._wrapped, self._text = wrapped, str(wrapped)
+        self.logpdf, self.cdf, self.ppf = wrapped.logpdf, wrapped.cdf, wrapped.icdf
+        self.median, self.std = wrapped.median, wrapped.standard_deviation
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # what scipy 1.17 itself restores of Normal(mu=1, sigma=2) is a standard normal
+        middle = float(self.median())
+        state = self._wrapped.__getstate__()
+        return _restore, (type(self._wrapped), state, self._text, middle, self.logpdf(middle))
+
+    def support(self) -> tuple[float, float]:
+        low, high = self._wrapped.support()
+        return float(low), float(high)
+
+    def rvs(self, size: int, random_state: np.random.Generator) -> FloatArray:
+        return np.asarray(self._wrapped.sample(shape=size, rng=random_state), dtype=float)
+
+
+def _restore(kind: type, state: Any, text: str, middle: float, top: float) -> _Newer:
+    """Return a newer distribution that was pickled, if it is still the same."""
+    wrapped: Any = object.__new__(kind)
+    try:
+        if hasattr(kind, "__setstate__"):
+            wrapped.__setstate__(state)
+        else:
+            vars(wrapped).update(state)
+        made = _Newer(wrapped)
+        same = np.allclose((made.median(), made.logpdf(middle)), (middle, top))
+    except Exception:  # whatever scipy makes of half an object
+        same = False
+    if not same:
+        raise ModelError(
+            f"the prior {text} cannot be sent to other processes: scipy does not restore it. "
+            "Give a frozen distribution, as in stats.norm(0, 1)"
+        )
+    made._text = text
+    return made
+
+
+def _as_frozen(frozen: Any) -> Any:
+    """Return a distribution with the methods of a frozen one, where it is one of scipy's newer."""
+    if type(frozen).__module__.partition(".")[0] != "scipy":
+        return frozen
+    kinds = {kind.__name__ for kind in type(frozen).__mro__}
+    single = "ContinuousDistribution" in kinds and np.ndim(frozen.median()) == 0
+    return _Newer(frozen) if single else frozen
+
+
 class _Reading(NamedTuple):
     """What a distribution is."""
 
@@ -128,6 +191,8 @@ def _read(name: str, frozen: Any) -> _Reading:
             f"the prior of {name} is the family {called}, not a distribution: call it "
             "with its parameters, as in stats.norm(0, 1)"
         )
+    if isinstance(frozen, _Newer):
+        return _Reading(str(frozen), (), 0.0, 1.0, frozen.support(), False, False)
     family = getattr(frozen, "dist", None)
     if not isinstance(family, stats.rv_continuous):
         raise ModelError(
@@ -143,6 +208,11 @@ def _read(name: str, frozen: Any) -> _Reading:
         raise many from None
     standard = type(getattr(stats, family.name, None)) is type(family)
     own = type(family).__module__.partition(".")[0] != "scipy"
+    if isinstance(family, stats.rv_histogram):
+        counts, edges = family._histogram  # how scipy keeps it
+        told = zlib.crc32(np.concatenate([counts, edges]).astype(float).tobytes())
+        called = f"rv_histogram[{len(counts)} bins, {told:08x}]"
+        return _Reading(called, shapes, loc, scale, (lo, hi), False, own)
     return _Reading(family.name, shapes, loc, scale, (lo, hi), standard, own)
 
 
@@ -154,7 +224,8 @@ class Prior:
     name : str
         The parameter's name, for messages.
     frozen : frozen distribution
-        Of scipy.stats or ``pmcmc.stats``, for example ``stats.norm(0, 2)``.
+        Of scipy.stats or ``pmcmc.stats``, for example ``stats.norm(0, 2)``; or one of scipy's
+        newer distributions, as ``stats.Normal(mu=0, sigma=2)``.
 
     Attributes
     ----------
@@ -175,7 +246,8 @@ class Prior:
     """
 
     def __init__(self, name: str, frozen: Any) -> None:
-        self.name, self.frozen = name, frozen
+        self.name = name
+        self.frozen = frozen = _as_frozen(frozen)
         read = _read(name, frozen)
         self.shapes, self.loc, self.scale = read.shapes, read.loc, read.scale
         self._family, self._bounds = read.name, read.bounds
@@ -206,6 +278,8 @@ class Prior:
     def describe(self) -> str:
         """Return the distribution as it would be written, such as ``stats.norm(0.0, 2.0)``."""
         values = [*self.shapes, self.loc, self.scale]
+        if isinstance(self.frozen, _Newer):
+            return f"stats.{self.frozen}"
         return f"stats.{self._family}({', '.join(f'{v:g}' for v in values)})"
 
     def _scalar(self, form: Callable[[float], float]) -> Callable[[float], float]:

@@ -23,7 +23,7 @@ from . import checks, load, parcel
 from .calls import Caller, CallFailed
 from .derived import Place, check_derived, check_labels, name_derived
 from .outputs import BadOutput, Evaluation, OutputFormat, column, has_parts
-from .priors import Prior
+from .parameters import Parameters
 
 if TYPE_CHECKING:
     from .._types import FloatArray, Tick
@@ -41,7 +41,9 @@ class Problem:
         ``theta``, float64 of shape (ndim,), or for ``vectorized`` of shape (n, ndim) with a
         result of shape (n,). May return blobs as in emcee: ``return lp, a, b``.
     parameters : list of str, or dict of str to frozen scipy.stats distribution
-        The names; with a dict also the priors, and then ``log_likelihood`` is the function.
+        The names; with a dict also the priors, and then ``log_likelihood`` is the function. In
+        the dict a number in place of a prior fixes a parameter: it is not sampled, and stands in
+        theta at its place. A list of priors or numbers is a vector: ``beta[0]``, ``beta[1]``, ...
     log_likelihood, log_prior : callable, optional
         Instead of ``log_prob``. ``log_prior`` adds what a table of priors cannot say. The
         likelihood is not called where the prior is zero.
@@ -96,11 +98,9 @@ class Problem:
         name: str = "problem",
     ) -> None:
         self.name = name
-        self.names = checks.check_parameter_names(parameters, ndim)
-        self.ndim = len(self.names)
-        self.priors: tuple[Prior, ...] = ()
-        if isinstance(parameters, Mapping):
-            self.priors = tuple(Prior(key, value) for key, value in parameters.items())
+        self.parameters = Parameters.read(parameters, ndim)
+        self.names, self.ndim = self.parameters.names, len(self.parameters.names)
+        self.priors, self.fixed = self.parameters.priors, self.parameters.fixed
         functions = checks.check_functions(log_prob, log_likelihood, log_prior, parameters)
         self._whole, self._likelihood, self._prior = functions
         self._caller = Caller(self.describe)
@@ -108,7 +108,7 @@ class Problem:
         self.vectorized = bool(vectorized)
         self.moves = moves
         self.returns = OutputFormat(blobs_dtype, self.vectorized)
-        self._derived = check_derived(derived, self.names)
+        self._derived = check_derived(derived, self.parameters.all_names)
         self.labels = check_labels(labels)
         self.initial = checks.check_initial(initial, self.ndim, bool(self.priors))
         self.nwalkers = checks.check_nwalkers(nwalkers, self.initial)
@@ -168,9 +168,10 @@ class Problem:
             "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
             for cells in zip(*columns.values(), strict=True)
         )
+        fixed = ", ".join(f"{name} = {value:g}" for name, value in self.fixed.items())
         return (
             f"<p><b>{html.escape(self.name)}</b>, start: {self._start_text()}</p><table><tr>"
-            f"{heads}</tr>{rows}</table>"
+            f"{heads}</tr>{rows}</table>{f'<p>fixed: {html.escape(fixed)}</p>' if fixed else ''}"
         )
 
     @property
@@ -200,7 +201,8 @@ class Problem:
             value += prior.logpdf(x)
         if self._prior is None or value == -np.inf:
             return value
-        return _plus(value, self._prior(theta, *self.args, **self.kwargs))
+        whole = self.parameters.with_fixed(theta)
+        return _plus(value, self._prior(whole, *self.args, **self.kwargs))
 
     def log_prob(self, theta: FloatArray) -> Any:
         """Return the log posterior as emcee takes it; no likelihood call where the prior is zero.
@@ -225,7 +227,8 @@ class Problem:
             return prior  # not a number: the caller says so
         if prior == -np.inf:
             return (prior, *self.returns.blank) if self.returns.has_blobs else prior
-        result = self._likelihood(theta, *self.args, **self.kwargs)
+        whole = self.parameters.with_fixed(theta)
+        result = self._likelihood(whole, *self.args, **self.kwargs)
         if has_parts(result) and len(result) > 1 and not isinstance(result, np.ndarray):
             return (_plus(prior, result[0]), *result[1:])
         return _plus(prior, result)
@@ -234,7 +237,7 @@ class Problem:
         self, total: FloatArray, function: Callable[..., Any], theta: FloatArray
     ) -> FloatArray:
         """Add ``function`` of the rows where ``total`` (n,) is above -inf."""
-        inside = total > -np.inf
+        theta, inside = self.parameters.with_fixed(theta), total > -np.inf
         if inside.all():
             return total + column(function(theta, *self.args, **self.kwargs), len(theta))
         total = total.copy()
@@ -399,11 +402,13 @@ class Problem:
 
     def settings(self) -> dict[str, Any]:
         """Return what defines the problem, as far as it can be written down (for the file)."""
+        fixed = {"fixed": self.fixed} if self.fixed else {}  # older files know of none
         return {
             "parameters": list(self.names),
             "priors": [p.describe() for p in self.priors],
             "vectorized": self.vectorized,
             "blobs": self.returns.settings(),
+            **fixed,
         }
 
     def derived(self) -> list[tuple[str, Place]]:
@@ -415,8 +420,9 @@ class Problem:
             If the model gives more names or fewer, or labels what is not there.
 
         """
-        found = name_derived(self._derived, self.returns, self.names)
-        check_labels(self.labels, [*self.names, *(name for name, _ in found)])
+        known = self.parameters.all_names
+        found = name_derived(self._derived, self.returns, known)
+        check_labels(self.labels, [*known, *(name for name, _ in found)])
         return found
 
     def bounds(self) -> tuple[tuple[float | None, float | None], ...]:

@@ -11,7 +11,7 @@ from ..errors import StoreError, UsageError
 from ..model.derived import pick
 from ..storage.place import shown_path
 from ..storage.reader import RunReader
-from ..text import some_text, span_text
+from ..text import printable, some_text, span_text
 
 if TYPE_CHECKING:
     from .._types import AnyArray
@@ -41,6 +41,7 @@ class Draws:
         self.burnin_steps = tuple(int(n) for n in reader.burnin_rows)
         self.config, self.version = header.config, reader.version
         self.derived, self.labels, self.bounds = header.derived_names, header.labels, header.bounds
+        self.fixed = {printable(name): float(x) for name, x in header.fixed.items()}
         self.quantities = (*self.names, *self.derived)
 
     @property

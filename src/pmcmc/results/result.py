@@ -75,6 +75,8 @@ class Result(Draws):
         Names of the parameters, in the order of the last axis of the chain.
     derived, quantities : tuple of str
         Names of the derived parameters, which are scalar blobs; and of all, these last.
+    fixed : dict of str to float
+        Parameters that were not sampled, and their values.
     labels : dict of str to str
         What plots and exports write for a name, where the model says so.
     bounds : tuple of (float or None, float or None)

@@ -75,6 +75,11 @@ class Header:
         return len(self.names)
 
     @property
+    def fixed(self) -> dict[str, float]:
+        """Parameters that were not sampled, and their values."""
+        return dict(self.settings.get("fixed", {}))
+
+    @property
     def derived_names(self) -> tuple[str, ...]:
         """Names of the derived parameters."""
         return tuple(name for name, _ in self.derived)

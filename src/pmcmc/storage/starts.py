@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from ..sampler.state import ProductionStart
-from . import validate
+from . import plain, validate
 from .header import Header
 from .layout import lay_out_ensemble
 
@@ -62,11 +62,11 @@ def read_starts(file: h5py.File, header: Header) -> Mapping[int, ProductionStart
 
     """
     starts = {}
-    parent = validate.plain_group(file, _GROUP) if _GROUP in list(file) else {}
+    parent = plain.plain_group(file, _GROUP) if _GROUP in list(file) else {}
     for name in parent:
         if not name.isdigit() or int(name) >= len(header.steps):
-            raise validate.Invalid(f"/{_GROUP}/{name} is of no ensemble")
-        group = validate.plain_group(parent, name)
+            raise plain.Invalid(f"/{_GROUP}/{name} is of no ensemble")
+        group = plain.plain_group(parent, name)
         validate.check_start(group, header)
         starts[int(name)] = ProductionStart(
             ensemble=int(name),

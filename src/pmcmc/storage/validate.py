@@ -6,7 +6,6 @@ datasets, links), makes arrays of any size, and code that trusts a count may run
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -17,12 +16,21 @@ from ..model.derived import pick
 from ..options import check as check_options
 from .checkpoint import STATUSES, group_name, record_dtype
 from .header import PHASES, Header
+from .plain import (
+    LONGEST_TEXT,
+    Invalid,
+    attribute,
+    dataset,
+    integer,
+    numbers,
+    plain_group,
+    text,
+)
 
 if TYPE_CHECKING:
     from .._types import AnyArray
 
 _MOST = 2**48  # of any count
-_LONGEST_TEXT = 2**24  # bytes of an attribute
 _INTEGERS = {  # attributes of the file, and the least of each
     "format_version": 1,
     "seed": 0,
@@ -37,10 +45,6 @@ _TEXTS = ("format", "pmcmc_version", "problem", "fingerprint", "settings", "conf
 _LATER = ("derived", "labels", "bounds")  # files of before have none
 _USED = ("nsteps", "burnin", "rescue", "until_ess", "until_rhat")  # of the options
 _POSITIONS = 624  # of MT19937: numpy trusts them
-
-
-class Invalid(ValueError):
-    """A file is not what it says; the message tells what is wrong, and where."""
 
 
 def check_attributes(file: h5py.File) -> None:
@@ -58,10 +62,10 @@ def check_attributes(file: h5py.File) -> None:
 
     """
     for name in (*_TEXTS, *(name for name in _LATER if name in file.attrs)):
-        _text(file, name)
+        text(file, name)
     for name, least in _INTEGERS.items():
         most = 2**63 - 1 if name == "seed" else _MOST
-        value = _integer(file, name)
+        value = integer(file, name)
         if not least <= value <= most:
             raise Invalid(f"the attribute {name} is {value}: expected {least} to {most}")
 
@@ -75,13 +79,13 @@ def check_names(file: h5py.File) -> None:
         If it is not one name for each parameter.
 
     """
-    names = _dataset(file, "parameter_names")
+    names = dataset(file, "parameter_names")
     if h5py.check_string_dtype(names.dtype) is None or names.shape != (int(file.attrs["ndim"]),):
         raise Invalid(
             f"parameter_names is {names.dtype} of shape {names.shape}: expected "
             f"{file.attrs['ndim']} texts"
         )
-    if names.size > _LONGEST_TEXT:
+    if names.size > LONGEST_TEXT:
         raise Invalid(f"{names.size} parameters are more than a file can name")
 
 
@@ -94,23 +98,23 @@ def check_groups(file: h5py.File) -> None:
         If not.
 
     """
-    if "ensembles" not in (_dataset(file, "state").dtype.names or ()):
+    if "ensembles" not in (dataset(file, "state").dtype.names or ()):
         raise Invalid("/state holds no records")
-    attrs, size = file.attrs, _size(file)
+    attrs = file.attrs
     w, d = int(attrs["nwalkers"]), int(attrs["ndim"])
     blobs: Any = None
     for e in range(int(attrs["nensembles"])):
         for phase in PHASES:
             group = plain_group(file, group_name(phase, e))
-            chain = _plain(group, "chain", size, np.dtype("f8"))
+            chain = numbers(group, "chain", np.dtype("f8"))
             rows = chain.shape[0] if chain.ndim else -1
             if chain.shape[1:] != (w, d) or rows < 0:
                 raise Invalid(f"{chain.name} has shape {chain.shape}: expected (step, {w}, {d})")
             if phase == "burnin" and rows != int(attrs["burnin"]):
                 raise Invalid(f"{chain.name} has {rows} rows: expected {attrs['burnin']}")
-            _plain(group, "log_prob", size, np.dtype("f8"), (rows, w))
-            _plain(group, "accepted", size, np.dtype("f8"), (w,))
-            has = _plain(group, "blobs", size, shape=(rows, w)) if "blobs" in group else None
+            numbers(group, "log_prob", np.dtype("f8"), (rows, w))
+            numbers(group, "accepted", np.dtype("f8"), (w,))
+            has = numbers(group, "blobs", shape=(rows, w)) if "blobs" in group else None
             kind = None if has is None else has.dtype
             if e == 0 and phase == PHASES[0]:
                 blobs = kind
@@ -137,9 +141,9 @@ def check_config(header: Header) -> None:
     for name, place in header.derived:
         if not isinstance(place, int | str | None) or not _is_there(place, header.blobs):
             raise Invalid(f"its derived parameter {name!r} is not among the blobs")
-    numbers = (bound for pair in header.bounds for bound in pair if bound is not None)
+    ends = (bound for pair in header.bounds for bound in pair if bound is not None)
     if len(header.bounds) not in (0, header.ndim) or not all(
-        isinstance(bound, float | int) for bound in numbers
+        isinstance(bound, float | int) for bound in ends
     ):
         raise Invalid("its bounds of priors are not two numbers for each parameter")
     for key in _USED:
@@ -169,7 +173,7 @@ def check_state(file: h5py.File, header: Header) -> None:
         If it does not hold two records of such a run.
 
     """
-    state = _plain(file, "state", _size(file), shape=(2,))
+    state = numbers(file, "state", shape=(2,))
     if state.dtype != record_dtype(header):
         raise Invalid("/state does not hold records of so many ensembles, walkers and parameters")
 
@@ -221,128 +225,16 @@ def check_start(group: h5py.Group, header: Header) -> None:
         If it is not one step of an ensemble.
 
     """
-    w, d, size = header.nwalkers, header.ndim, _size(group.file)
-    _plain(group, "chain", size, np.dtype("f8"), (1, w, d))
-    _plain(group, "log_prob", size, np.dtype("f8"), (1, w))
+    w, d = header.nwalkers, header.ndim
+    numbers(group, "chain", np.dtype("f8"), (1, w, d))
+    numbers(group, "log_prob", np.dtype("f8"), (1, w))
     if header.blobs is not None:
-        _plain(group, "blobs", size, header.blobs.base, (1, w, *header.blobs.shape))
-    redrawn = _plain(group, "redrawn", size, np.dtype("i8"))
+        numbers(group, "blobs", header.blobs.base, (1, w, *header.blobs.shape))
+    redrawn = numbers(group, "redrawn", np.dtype("i8"))
     if redrawn.ndim != 1 or redrawn.size > w or not np.isin(redrawn[...], np.arange(w)).all():
         raise Invalid(f"{redrawn.name} does not hold numbers of walkers")
-    key = _attribute(group, "random_state_1")
+    key = attribute(group, "random_state_1")
     if key.dtype != np.uint32 or key.shape != (_POSITIONS,):
         raise Invalid(f"{group.name} has no random state")
-    if not (0 <= _integer(group, "random_state_2") <= _POSITIONS):
+    if not (0 <= integer(group, "random_state_2") <= _POSITIONS):
         raise Invalid(f"{group.name} has a random state that numpy cannot be in")
-
-
-# ---- parts
-
-
-def plain_group(file: h5py.Group, name: str) -> h5py.Group:
-    """Return a group that is in this file itself.
-
-    Parameters
-    ----------
-    file : h5py.Group
-        Where to begin.
-    name : str
-        A path from there.
-
-    Returns
-    -------
-    h5py.Group
-
-    Raises
-    ------
-    Invalid
-        If it is missing, or reached by a link, or no group.
-
-    """
-    found = file
-    for part in name.split("/"):
-        _link(found, part)
-        found = found[part]
-        if not isinstance(found, h5py.Group):
-            raise Invalid(f"{found.name} is no group")
-    return found
-
-
-def _size(file: h5py.File) -> int:
-    return int(file.id.get_filesize())
-
-
-def _link(group: h5py.Group, name: str) -> None:
-    try:
-        link = group.get(name, getlink=True)
-    except (KeyError, ValueError, RuntimeError):
-        raise Invalid(f"{os.path.join(group.name, name)} is missing") from None
-    if not isinstance(link, h5py.HardLink):
-        raise Invalid(f"{os.path.join(group.name, name)} is a link, to another place or file")
-
-
-def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
-    _link(group, name)
-    found = group[name]
-    if not isinstance(found, h5py.Dataset):
-        raise Invalid(f"{found.name} is no dataset")
-    properties = found.id.get_create_plist()
-    if properties.get_external_count():
-        raise Invalid(f"{found.name} has its values in another file")
-    if properties.get_layout() not in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT):
-        raise Invalid(f"{found.name} is chunked or virtual: expected one contiguous block")
-    return found
-
-
-def _plain(
-    group: h5py.Group,
-    name: str,
-    size: int,
-    dtype: np.dtype[Any] | None = None,
-    shape: tuple[int, ...] | None = None,
-) -> h5py.Dataset:
-    """Return a dataset of numbers that lies within the file."""
-    found = _dataset(group, name)
-    if dtype is not None and found.dtype != dtype:
-        raise Invalid(f"{found.name} holds {found.dtype}: expected {dtype}")
-    if found.dtype.hasobject:
-        raise Invalid(f"{found.name} holds objects")
-    if shape is not None and found.shape != shape:
-        raise Invalid(f"{found.name} has shape {found.shape}: expected {shape}")
-    needed = found.size * found.dtype.itemsize if found.shape is not None else -1
-    if needed < 0 or needed > size:
-        raise Invalid(f"{found.name} is larger than the file")
-    return found
-
-
-def _attribute(owner: h5py.Group, name: str) -> h5py.h5a.AttrID:
-    try:
-        found = h5py.h5a.open(owner.id, name.encode())
-    except (KeyError, OSError, RuntimeError):
-        raise Invalid(f"the attribute {name} of {owner.name} is missing") from None
-    if found.get_storage_size() > _LONGEST_TEXT:
-        raise Invalid(f"the attribute {name} of {owner.name} is larger than any of pmcmc's")
-    return found
-
-
-def _integer(owner: h5py.Group, name: str) -> int:
-    found = _attribute(owner, name)
-    if found.shape != () or found.dtype.kind not in "iu":
-        raise Invalid(
-            f"the attribute {name} of {owner.name} is {found.dtype} of shape {found.shape}: "
-            "expected an integer"
-        )
-    return int(owner.attrs[name])
-
-
-def _text(owner: h5py.Group, name: str) -> None:
-    found = _attribute(owner, name)
-    if found.shape != () or h5py.check_string_dtype(found.dtype) is None:
-        raise Invalid(
-            f"the attribute {name} of {owner.name} is {found.dtype} of shape {found.shape}: "
-            "expected a text"
-        )
-    try:
-        str(owner.attrs[name]).encode()
-    except UnicodeError:
-        raise Invalid(f"the attribute {name} of {owner.name} is no UTF-8") from None

@@ -148,7 +148,7 @@ class Readable:
         self.chain, self.log_prob = chain, log_prob
         w, ndim = chain[0].shape[1:]
         self.rows = self.burnin_rows = np.array([len(c) for c in chain])
-        self.starts = {}
+        self.starts, self.derived_names = {}, ()
         moved = np.ones((len(chain), w)) if accepted is None else accepted
         self.accepted = self.burnin_accepted = moved
         names = tuple(f"p{i}" for i in range(ndim))

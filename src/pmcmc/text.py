@@ -97,6 +97,30 @@ def announced(text: str, say: Callable[[str], None] = to_terminal) -> Iterator[N
         timer.cancel()
 
 
+@contextlib.contextmanager
+def progress_bar(text: str, total: int) -> Iterator[Callable[[int], object]]:
+    """Show a bar, if it takes more than two seconds and standard error is a terminal.
+
+    Parameters
+    ----------
+    text : str
+        What is being done, as in "drawing plots".
+    total : int
+        Parts that it has.
+
+    Yields
+    ------
+    callable
+        Takes how many parts were done since.
+
+    """
+    from tqdm import tqdm
+
+    hidden = not streams.is_terminal()
+    with tqdm(total=total, desc=text, delay=_SOON, leave=False, disable=hidden) as bar:
+        yield bar.update
+
+
 def bytes_text(size: float) -> str:
     """Return a number of bytes in words, ``3.2 GB``."""
     units = ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"]

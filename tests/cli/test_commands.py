@@ -153,7 +153,7 @@ def test_plots_of_some_parameters(result):
     shown = dict(plots.figures(result, ["log_f"]))
     assert [ax.get_ylabel() for ax in shown["trace"].axes] == ["log_f", "log_prob"]
     assert len(shown["corner"].axes) == 1
-    with pytest.raises(UsageError, match="there is no parameter q; there are m, log_f"):
+    with pytest.raises(UsageError, match="there is no parameter q; the parameters are m, log_f"):
         list(plots.figures(result, ["q"]))
 
 

@@ -133,7 +133,7 @@ def test_one_parameter(result):
     assert [p.shape for p in parts] == [(n, W) for n in STEPS]
     flat = np.concatenate([p.ravel() for p in parts])
     np.testing.assert_array_equal(flat, result.get_chain(flat=True)[:, 1])
-    with pytest.raises(UsageError, match="there is no parameter c; there are a, b"):
+    with pytest.raises(UsageError, match="there is no parameter c; the parameters are a, b"):
         result.parameter("c")
 
 

@@ -234,6 +234,10 @@ def _of_export() -> Groups:
     return {"": [_FILE, form, output, replace, *_CUT]}
 
 
+def _of_derive() -> Groups:
+    return {"": [_FILE, _argument("model", metavar="MODEL.py")]}
+
+
 def _of_doctor() -> Groups:
     folder = _argument(
         "--output",
@@ -252,6 +256,12 @@ COMMANDS = {
     ),
     "report": Command("one HTML page with the verdict, figures, plots and times", _of_report),
     "export": Command("the draws in another format", _of_export),
+    "derive": Command(
+        "work out derived quantities of each draw, and keep them in the file",
+        _of_derive,
+        more="MODEL.py gives them as functions of theta by name: derived = {'ecc': ecc}. It may "
+        "be the model of the run.",
+    ),
     "status": Command(
         "what is in a file (exit status: 0 finished, 3 finished short of its stop rule, 4 a job "
         "is writing it, 75 to be resumed, 1 unusable)",

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .. import streams
-from ..errors import ExitStatus, StoreError, UsageError
+from ..errors import ExitStatus, ModelError, StoreError, UsageError
 from ..results.files import write_file
 from ..results.result import Result, load
 from ..storage.lock import being_written
 from ..storage.lock_owner import LockOwner
 from ..storage.notes import read_notes
+from ..storage.place import shown_path
 from ..storage.verify import verify as compare_checksums
 from ..text import announced, count_text, ordinal_text, span_text
 from . import settings
@@ -95,6 +99,12 @@ def _load(path: Path, to_draw: bool = False) -> Result:
     if wrong:
         np.seterr(invalid="ignore")  # it is said
         streams.tell(f"note: {wrong}", error=True)
+    if stale := result.reader.added.stale:
+        streams.tell(
+            f"note: {', '.join(stale)} are of an earlier state of {shown_path(path)}, and left "
+            f"out: python -m pmcmc derive {shlex.quote(shown_path(path))} MODEL.py",
+            error=True,
+        )
     return result
 
 
@@ -110,6 +120,51 @@ def export(
     for file in write(result, form, output or Path(path.stem + FORMATS[form][0]), overwrite):
         print(file)
     return ExitStatus.DONE
+
+
+def derive(path: Path, model: str) -> int:
+    """Work out the derived quantities that a model gives as functions."""
+    from ..model import load as models
+    from ..model.checks import check_arguments
+    from ..model.parameters import Parameters
+    from ..results.derive import add_derived
+
+    result = _load(path)
+    found = models.read(model)
+    functions = found.get("derived")
+    if not isinstance(functions, Mapping) or not functions:
+        raise ModelError(
+            f"{model} gives no functions to work out: expected derived = {{'name': function}}, "
+            "each a function of theta"
+        )
+    if "parameters" in found:
+        names = Parameters.read(found["parameters"], found.get("ndim")).names
+        if names != result.names:
+            raise UsageError(
+                f"{model} has the parameters {', '.join(names)}, and {shown_path(path)} holds "
+                f"draws of {', '.join(result.names)}: is it the model of this run?"
+            )
+    given = check_arguments(found.get("args"), found.get("kwargs"))
+    reader = add_derived(
+        result,
+        {name: partial(_passing, function, *given) for name, function in functions.items()},
+        {k: v for k, v in dict(found.get("labels", {})).items() if k in functions},
+        bool(found.get("vectorized", False)),
+    )
+    added = Result(reader)
+    print(f"{path}: worked out for {added.ndraws} draws: {', '.join(functions)}")
+    for name in functions:
+        wrong = sum(int((~np.isfinite(values)).sum()) for values in added.parameter(name))
+        if wrong:
+            print(f"note: {name} is NaN or infinite at {wrong} of {added.ndraws} draws")
+    print(f"next: python -m pmcmc summary {shlex.quote(shown_path(path))}")
+    return ExitStatus.DONE
+
+
+def _passing(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], theta: Any
+) -> Any:
+    return function(theta, *args, **kwargs)
 
 
 def status(

@@ -47,8 +47,17 @@ def run(launch: Launch, **arguments: Any) -> int:
         reporter.remark(launch.threads, told=False)
     if progress := os.environ.get(PROGRESS):
         reporter.watch(lambda record: record.write(Path(progress)), _TO_PARENT, figures=True)
+    derived = list[str]()
+
+    def problem() -> Problem | None:
+        if rank > 0 and name.endswith(ENDING):
+            return None
+        loaded = Problem.load(name)
+        derived.extend(loaded.derived_functions)
+        return loaded
+
     outcome = execute(
-        lambda: None if rank > 0 and name.endswith(ENDING) else Problem.load(name),
+        problem,
         options,
         comm,
         reporter,
@@ -82,6 +91,11 @@ def run(launch: Launch, **arguments: Any) -> int:
     )
     if not os.environ.get(PROGRESS):  # else Python has the result, and perhaps no file
         _next_steps(bare, result)
+        if derived:
+            file, model = shlex.quote(shown_path(result.path)), shlex.quote(name)
+            streams.tell(
+                f"      {', '.join(derived)} of each draw: python -m pmcmc derive {file} {model}"
+            )
     return code
 
 

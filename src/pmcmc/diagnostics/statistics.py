@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..model.derived import pick
 from ..storage.reader import RunReader
 from . import estimators
 from .moments import Moments, Sums
@@ -104,7 +103,8 @@ class ChainStatistics:
         self._reader, self._phase, self._stops = reader, phase, rows
         self._discard = discard
         self.names = header.names
-        self.quantities = (*header.names, "log_prob", *header.derived_names)
+        derived = header.derived_names if phase == "burnin" else reader.derived_names
+        self.quantities = (*header.names, "log_prob", *derived)
         self.rows = tuple(max(0, n - discard) for n in rows)
         self.nensembles, self.nwalkers, self.ndim = len(rows), header.nwalkers, header.ndim
         self.ndraws = sum(self.rows) * self.nwalkers
@@ -238,9 +238,9 @@ class ChainStatistics:
                 below = log_prob < bound
                 low[e] += below.sum(axis=0)
                 draws = np.concatenate([chain, log_prob[:, :, None]], axis=2)
-                if self.header.derived:
-                    blobs = self._derived(reader, e, at, range(self.ndim + 1, count))
-                    draws = np.concatenate([draws, np.moveaxis(blobs, 0, 2)], axis=2)
+                if count > self.ndim + 1:
+                    derived = reader.derived(e, at, range(count - self.ndim - 1), self._phase)
+                    draws = np.concatenate([draws, derived], axis=2)
                 every.add(draws.reshape(-1, count))
                 core.add(draws[~below])
                 top = draws[np.unravel_index(np.argmax(log_prob), log_prob.shape)][: self.ndim + 1]
@@ -355,7 +355,8 @@ class ChainStatistics:
                 part, done = np.empty((len(wanted), -(-rows // stride), self.nwalkers)), 0
                 for at in self._blocks(e, self.nwalkers * self.ndim, stride):
                     if derived:
-                        block = self._derived(reader, e, at, wanted)
+                        places = [i - self.ndim - 1 for i in wanted]
+                        block = np.moveaxis(reader.derived(e, at, places, self._phase), 2, 0)
                     else:
                         block = reader.values(name, e, at, self._phase)
                         if name == "chain":
@@ -364,12 +365,6 @@ class ChainStatistics:
                     part[:, done : done + count] = block
                     done += count
                 yield part
-
-    def _derived(self, reader: RunReader, e: int, at: slice, wanted: Sequence[int]) -> FloatArray:
-        """Return derived parameters, (quantity, row, walker)."""
-        blobs = reader.values("blobs", e, at, self._phase)
-        places = [self.header.derived[i - self.ndim - 1][1] for i in wanted]
-        return np.stack([pick(blobs, place) for place in places])
 
     def _log_prob(self, reader: RunReader, e: int) -> FloatArray:
         """Return log_prob of one ensemble, thinned where it is long."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .criteria import FAR, LONG
 from .statistics import ChainStatistics
-from .table import EnsembleRow, Row, ensembles_table, parameters_table
+from .table import EnsembleRow, Row, ensembles_table, fixed_lines, parameters_table
 from .walkers import Division, divisions
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ class Summary:
         step.
     redrawn : mapping of int to tuple of int
         By ensemble, walkers that were redrawn after burn-in.
+    fixed : mapping of str to float
+        Parameters that were not sampled.
 
     """
 
@@ -89,6 +91,7 @@ class Summary:
     derived: tuple[Row, ...] = ()
     row_stride: int = 1
     redrawn: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    fixed: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -177,7 +180,7 @@ class Summary:
         -------
         dict
             ``parameters`` and ``derived``, lists of dicts with the fields of `Row`; ``log_prob``,
-            another such;
+            another such; ``fixed``, values by name;
             ``ensembles``, a list of dicts with the fields of `EnsembleRow`, and ``worst``;
             ``acceptance_fraction``, ``acceptance_per_ensemble``, ``nensembles``, ``ndraws``;
             ``straggling_walkers``, ``stuck_walkers``, ``rarely_moving_walkers``,
@@ -189,6 +192,7 @@ class Summary:
         return {
             "parameters": [_plain(row) for row in self.rows],
             "derived": [_plain(row) for row in self.derived],
+            "fixed": dict(self.fixed),
             "log_prob": _plain(self.log_prob),
             "ensembles": [_plain(ensemble) for ensemble in self.ensembles],
             "worst": self.worst,
@@ -205,7 +209,8 @@ class Summary:
 
     def __str__(self) -> str:
         """Return a table of at most 80 columns."""
-        return parameters_table(self.rows, self.nensembles > 1, self.derived)
+        table = parameters_table(self.rows, self.nensembles > 1, self.derived)
+        return "\n".join([table, *fixed_lines(self.fixed)])
 
     def ensembles_table(self) -> str:
         """Return a line for each ensemble, of at most 80 columns."""
@@ -260,6 +265,7 @@ def summarize(statistics: ChainStatistics) -> Summary:
         row_stride=statistics.row_stride,
         derived=tuple(derived),
         redrawn=statistics.redrawn,
+        fixed=statistics.header.parameters.fixed,
     )
 
 

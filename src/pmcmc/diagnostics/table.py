@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .estimators import QUANTILES
@@ -121,6 +122,12 @@ def parameters_table(rows: Sequence[Row], with_r_hat: bool, derived: Sequence[Ro
     if any(map(_offset, rows)):
         lines.append("quantiles with a sign: less the mean")
     return "\n".join(lines)
+
+
+def fixed_lines(fixed: Mapping[str, float]) -> list[str]:
+    """Return lines of at most 80 columns on parameters that were not sampled; none without."""
+    text = ", ".join(f"{name} = {value:.10g}" for name, value in fixed.items())
+    return textwrap.wrap(f"fixed: {text}", _WIDTH, subsequent_indent="  ") if fixed else []
 
 
 def ensembles_table(rows: Sequence[EnsembleRow], worst: str) -> str:

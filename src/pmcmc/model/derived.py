@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,10 @@ def check_derived(given: Any, parameters: Sequence[str]) -> tuple[str, ...] | No
     if given is None:
         return None
     if isinstance(given, str) or not isinstance(given, Sequence):
-        raise ModelError(f"derived is {given!r}: expected a list of names, as ['omega', 'ecc']")
+        raise ModelError(
+            f"derived is {given!r}: expected a list of names, as ['omega', 'ecc'], or functions "
+            "by name, as {'ecc': ecc}"
+        )
     names = tuple(given)
     if not all(isinstance(n, str) and n and n.isprintable() for n in names):
         raise ModelError(f"derived is {list(names)!r}: expected names, without line breaks")
@@ -50,6 +53,39 @@ def check_derived(given: Any, parameters: Sequence[str]) -> tuple[str, ...] | No
             raise ModelError(f"derived names {name}, and there is a {name} already")
         seen.append(name)
     return names
+
+
+def check_derived_functions(
+    given: Any, parameters: Sequence[str]
+) -> dict[str, Callable[..., Any]]:
+    """Return the functions that a model gives for quantities to be worked out after the run.
+
+    Parameters
+    ----------
+    given : object
+        As given to Problem.
+    parameters : sequence of str
+        Sampled and fixed ones.
+
+    Returns
+    -------
+    dict of str to callable
+        Empty where ``given`` is no mapping.
+
+    Raises
+    ------
+    ModelError
+        If one is no function, or its name cannot be.
+
+    """
+    if not isinstance(given, Mapping):
+        return {}
+    check_derived(list(given), parameters)
+    if wrong := [name for name, function in given.items() if not callable(function)]:
+        raise ModelError(
+            f"derived gives {given[wrong[0]]!r} for {wrong[0]}: expected a function of theta"
+        )
+    return dict(given)
 
 
 def scalars(returns: OutputFormat) -> list[tuple[str, Place]]:

@@ -21,7 +21,13 @@ from ..errors import EvaluationError, ModelError
 from ..tracebacks import traceback_text
 from . import checks, load, parcel
 from .calls import Caller, CallFailed
-from .derived import Place, check_derived, check_labels, name_derived
+from .derived import (
+    Place,
+    check_derived,
+    check_derived_functions,
+    check_labels,
+    name_derived,
+)
 from .outputs import BadOutput, Evaluation, OutputFormat, column, has_parts
 from .parameters import Parameters
 
@@ -63,9 +69,10 @@ class Problem:
         Walkers per ensemble where ``--nwalkers`` is not given.
     ndim : int, optional
         In place of ``parameters``: names are then theta_0, theta_1, ...
-    derived : list of str, optional
+    derived : list of str, or dict of str to callable, optional
         Names of the blobs that are single numbers, which then stand in tables, plots and exports.
-        Default: the fields of ``blobs_dtype``, else blob_0, blob_1, ...
+        Default: the fields of ``blobs_dtype``, else blob_0, blob_1, ... Or functions of theta by
+        name, for ``pmcmc derive`` and ``Result.add_derived`` after the run.
     labels : dict of str to str, optional
         What plots and exports write for a name, as ``{"m": "$m$"}``. Default: the name.
     name : str
@@ -93,7 +100,7 @@ class Problem:
         moves: Any = None,
         nwalkers: int | None = None,
         ndim: int | None = None,
-        derived: Sequence[str] | None = None,
+        derived: Sequence[str] | Mapping[str, Callable[..., Any]] | None = None,
         labels: Mapping[str, str] | None = None,
         name: str = "problem",
     ) -> None:
@@ -108,7 +115,9 @@ class Problem:
         self.vectorized = bool(vectorized)
         self.moves = moves
         self.returns = OutputFormat(blobs_dtype, self.vectorized)
-        self._derived = check_derived(derived, self.parameters.all_names)
+        names = self.parameters.all_names
+        self.derived_functions = later = check_derived_functions(derived, names)
+        self._derived = None if later else check_derived(derived, names)
         self.labels = check_labels(labels)
         self.initial = checks.check_initial(initial, self.ndim, bool(self.priors))
         self.nwalkers = checks.check_nwalkers(nwalkers, self.initial)
@@ -402,7 +411,8 @@ class Problem:
 
     def settings(self) -> dict[str, Any]:
         """Return what defines the problem, as far as it can be written down (for the file)."""
-        fixed = {"fixed": self.fixed} if self.fixed else {}  # older files know of none
+        order = list(self.parameters.all_names)
+        fixed = {"fixed": self.fixed, "order": order} if self.fixed else {}
         return {
             "parameters": list(self.names),
             "priors": [p.describe() for p in self.priors],
@@ -422,7 +432,8 @@ class Problem:
         """
         known = self.parameters.all_names
         found = name_derived(self._derived, self.returns, known)
-        check_labels(self.labels, [*known, *(name for name, _ in found)])
+        later = [*(name for name, _ in found), *self.derived_functions]
+        check_labels(self.labels, [*known, *later])
         return found
 
     def bounds(self) -> tuple[tuple[float | None, float | None], ...]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import StoreError, UsageError
-from ..model.derived import pick
 from ..storage.place import shown_path
 from ..storage.reader import RunReader
 from ..text import printable, some_text, span_text
+from .names import choose
 
 if TYPE_CHECKING:
     from .._types import AnyArray
@@ -40,8 +40,9 @@ class Draws:
         self.steps = tuple(int(n) for n in reader.rows)
         self.burnin_steps = tuple(int(n) for n in reader.burnin_rows)
         self.config, self.version = header.config, reader.version
-        self.derived, self.labels, self.bounds = header.derived_names, header.labels, header.bounds
-        self.fixed = {printable(name): float(x) for name, x in header.fixed.items()}
+        self.derived, self.bounds = reader.derived_names, header.bounds
+        self.labels = header.labels | reader.added.labels
+        self.fixed = {printable(n): float(x) for n, x in header.parameters.fixed.items()}
         self.quantities = (*self.names, *self.derived)
 
     @property
@@ -126,12 +127,9 @@ class Draws:
             derived). In the order of ``derived``, which may be none.
 
         """
-        log_prob = self.get_log_prob(discard, thin, flat)
         if not self.derived:
-            return np.empty((*log_prob.shape, 0))
-        blobs = self.get_blobs(discard, thin, flat)
-        assert blobs is not None
-        return np.stack([pick(blobs, place) for _, place in self.reader.header.derived], axis=-1)
+            return np.empty((*self.get_log_prob(discard, thin, flat).shape, 0))
+        return self._get("derived", discard, thin, flat)
 
     def get_burnin(self) -> AnyArray:
         """Return the burn-in, (ensemble, step, walker, ndim), cut to the shortest; or empty."""
@@ -164,10 +162,9 @@ class Draws:
                     reader.values("chain", e, slice(0, n))[:, :, i]
                     for e, n in enumerate(self.steps)
                 ]
-            place = dict(reader.header.derived)[name]
+            place = [self.derived.index(name)]
             return [
-                pick(reader.values("blobs", e, slice(0, n)), place)
-                for e, n in enumerate(self.steps)
+                reader.derived(e, slice(0, n), place)[..., 0] for e, n in enumerate(self.steps)
             ]
 
     def not_finite(self) -> str | None:
@@ -222,9 +219,7 @@ class Draws:
                     at = slice(start, min(start + rows, n))
                     chain, log_prob = (reader.values(k, e, at) for k in ("chain", "log_prob"))
                     if self.derived:
-                        blobs = reader.values("blobs", e, at)
-                        more = [pick(blobs, place) for _, place in reader.header.derived]
-                        chain = np.concatenate([chain, np.stack(more, axis=2)], axis=2)
+                        chain = np.concatenate([chain, reader.derived(e, at)], axis=2)
                     yield e, start, chain, log_prob
 
     def checked(self, names: Sequence[str] | None) -> tuple[str, ...]:
@@ -233,7 +228,7 @@ class Draws:
         Parameters
         ----------
         names : sequence of str or None
-            None: all, the derived ones last.
+            ``*`` stands for anything, as in ``beta[*]``. None: all, the derived ones last.
 
         Raises
         ------
@@ -241,14 +236,7 @@ class Draws:
             If there is no such parameter.
 
         """
-        if isinstance(names, str):
-            raise UsageError(f"names is {names!r}: expected a list, as {list(self.names[:2])}")
-        for name in names or ():
-            if name not in self.quantities:
-                raise UsageError(
-                    f"there is no parameter {name}; there are {', '.join(self.quantities)}"
-                )
-        return self.quantities if names is None else tuple(dict.fromkeys(names))
+        return choose(names, self.quantities)
 
     def _get(self, name: str, discard: int, thin: int, flat: bool) -> AnyArray:
         if discard < 0 or thin < 1:
@@ -261,7 +249,7 @@ class Draws:
                 raise StoreError(self._no_draws(discard, thin))
             with self.reader.open() as reader:
                 parts = [
-                    reader.values(name, e, slice(start, n, thin))
+                    _rows(reader, name, e, slice(start, n, thin))
                     for e, n in enumerate(self.steps)
                     if n > start
                 ]
@@ -274,7 +262,7 @@ class Draws:
     def _stack(self, name: str, stop: int, rows: slice, phase: str) -> AnyArray:
         cut = slice(rows.start, stop, rows.step)
         with self.reader.open() as reader:
-            return np.stack([reader.values(name, e, cut, phase) for e in range(self.nensembles)])
+            return np.stack([_rows(reader, name, e, cut, phase) for e in range(self.nensembles)])
 
     def _no_draws(self, discard: int = 0, thin: int = 1) -> str:
         name = self.path or "the run"
@@ -287,3 +275,9 @@ class Draws:
             f"{name} has {min(self.steps)} to {max(self.steps)} steps per ensemble: nothing is "
             f"left with discard = {discard} and thin = {thin}"
         )
+
+
+def _rows(reader: RunReader, name: str, e: int, rows: slice, phase: str = "ensembles") -> AnyArray:
+    if name == "derived":
+        return reader.derived(e, rows)
+    return reader.values(name, e, rows, phase)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,12 @@ def parameters_table(rows: Sequence[Row], derived: Sequence[Row] = ()) -> str:
     return table((*_HEADS, *_FIGURES[-2:]), lines)
 
 
+def fixed_line(fixed: Mapping[str, float]) -> str:
+    """Return a paragraph on parameters that were not sampled; empty without."""
+    text = ", ".join(f"{name} = {value:.10g}" for name, value in fixed.items())
+    return f"<p>fixed: {escape(text)}</p>" if fixed else ""
+
+
 def _number(value: float, name: str) -> str:
     if not np.isfinite(value):
         return "-"
@@ -104,6 +110,7 @@ def result_html(result: Any) -> str:
     return (
         head
         + parameters_table(rows, derived)
+        + fixed_line(summary.fixed)
         + left_out
         + f'<p style="border-left: .4rem solid {colour}; padding-left: .7rem">{lines}</p>'
         + _thumbnail(result)

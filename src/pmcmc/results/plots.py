@@ -135,13 +135,15 @@ def trace(
     burnin = None
     if max(result.burnin_steps):
         warming = ChainStatistics(result.reader, phase="burnin")
-        burnin = _lines_of(warming, shown)
+        known = len(warming.quantities)  # what was added after the run has none
+        some = [i for i in shown if i < known]
+        burnin = dict(zip(some, _lines_of(warming, some), strict=True))
     for k, i in enumerate(shown):
         ax = axes[k]
         for e in range(result.nensembles):
             color = f"C{e % 10}"
-            if burnin is not None:
-                x, y = burnin[k][e]
+            if burnin is not None and i in burnin:
+                x, y = burnin[i][e]
                 ax.plot(x - result.burnin_steps[e], y, color=color, lw=0.4, alpha=0.5)
             x, y = kept[k][e]
             ax.plot(x * result.thin_by, y, color=color, lw=0.4, alpha=0.6)

@@ -14,7 +14,7 @@ from .._version import __version__
 from ..diagnostics.summary import Summary
 from ..storage.timings import OWN
 from ..text import duration_text, span_text
-from .html import MADE_BY, escape, image, parameters_table, table, verdict_box
+from .html import MADE_BY, escape, fixed_line, image, parameters_table, table, verdict_box
 from .plots import figures
 from .result import Result
 
@@ -65,6 +65,7 @@ def report(result: Result) -> str:
         verdict_box(verdict),
         "<h2>Parameters</h2>",
         parameters_table(summary.rows, summary.derived),
+        fixed_line(summary.fixed),
         "<p>ess: the lesser of those of the mean and of the 5% and 95% quantiles; r_hat compares "
         "ensembles; mcse: standard error of the mean; tau in steps.</p>",
         "<h2>Ensembles</h2>",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -219,6 +219,47 @@ class Result(Draws):
 
         """
         return self if (discard, thin) == (0, 1) else Result(CutReader(self.reader, discard, thin))
+
+    def add_derived(
+        self,
+        name: str,
+        function: Callable[[Any], Any],
+        label: str | None = None,
+        vectorized: bool = False,
+    ) -> None:
+        """Work out a quantity of every draw; it then stands in tables, plots and exports.
+
+        It is kept in the file, which a whole new one takes the place of; no draw is touched. One
+        that was added before under the same name is replaced.
+
+        Parameters
+        ----------
+        name : str
+            Of the quantity.
+        function : callable
+            ``f(theta)``, with theta as the functions of the model get it, shape (parameters,).
+        label : str, optional
+            What plots and exports write for it.
+        vectorized : bool
+            It takes many draws, (n, parameters), and returns (n,). Default: False.
+
+        Raises
+        ------
+        ModelError
+            If there is a parameter or a blob of that name.
+        EvaluationError
+            If the function raises, or returns anything but real numbers.
+        UsageError
+            If a job writes the file, or these are draws that were ``cut``.
+        StoreError
+            If there are no draws, or they cannot be written.
+
+        """
+        labels = {} if label is None else {name: label}
+        reader: RunReader = _module("derive").add_derived(
+            self, {name: function}, labels, vectorized
+        )
+        Draws.__init__(self, reader)
 
     @property
     def open_ended(self) -> bool:

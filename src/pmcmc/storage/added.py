@@ -26,7 +26,7 @@ from .lock import Lock
 from .place import shown_path
 
 if TYPE_CHECKING:
-    from .._types import AnyArray, FloatArray
+    from .._types import FloatArray
 
 GROUP = "derived"
 _COPIED = 2**24  # bytes at once
@@ -181,8 +181,3 @@ def _data(handle: int, at: int, size: int) -> tuple[int, int]:
         return start, os.lseek(handle, start, os.SEEK_HOLE)
     except (OSError, AttributeError):  # nothing but a hole up to the end; or no such calls here
         return (size, size) if hasattr(os, "SEEK_DATA") else (at, size)
-
-
-def added_values(file: h5py.File, ensemble: int, rows: slice) -> AnyArray:
-    """Return rows of what was added, (row, walker, quantity)."""
-    return np.asarray(file[dataset_name(ensemble)][rows])

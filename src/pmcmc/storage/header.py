@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..model.derived import Place
+from ..model.parameters import Parameters
 
 PHASES = ("burnin", "ensembles")
 DATASETS = ("chain", "log_prob", "blobs")  # of an ensemble, in the order of their checksums
@@ -75,9 +76,10 @@ class Header:
         return len(self.names)
 
     @property
-    def fixed(self) -> dict[str, float]:
-        """Parameters that were not sampled, and their values."""
-        return dict(self.settings.get("fixed", {}))
+    def parameters(self) -> Parameters:
+        """The parameters, with those that are fixed; without priors."""
+        fixed = self.settings.get("fixed", {})
+        return Parameters(self.names, (), fixed, tuple(self.settings.get("order", self.names)))
 
     @property
     def derived_names(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,12 @@ import numpy as np
 
 from .._version import __version__
 from ..errors import StoreError, UsageError
+from ..model.derived import pick
 from ..sampler.state import EnsembleState
 from ..text import printable
 from . import validate
+from .added import GROUP as ADDED
+from .added import dataset_name, read_added
 from .checkpoint import STATUSES, ensemble_state, group_name, newest, shown
 from .layout import FORMAT, FORMAT_VERSION, read_header
 from .place import shown_path
@@ -64,6 +67,8 @@ class RunReader:
         Accepted moves of these rows, as emcee counts them.
     starts : mapping of int to ProductionStart
         By ensemble, where production starts if walkers were redrawn after burn-in.
+    added : Added
+        Derived quantities that were worked out after the run.
 
     Raises
     ------
@@ -102,6 +107,8 @@ class RunReader:
         self.steps = steps
         self.burnin_rows = np.minimum(steps, self.header.burnin)
         self.rows = (steps - self.burnin_rows) // self.header.thin_by
+        with self._minding_damage(), self._open(untrusted=not trusted) as file:
+            self.added = read_added(file, self.header, self.rows)
         self.accepted: AnyArray = record["ensembles"]["accepted"].copy()
         self.burnin_accepted: AnyArray = record["ensembles"]["burnin_accepted"].copy()
 
@@ -109,7 +116,7 @@ class RunReader:
     def in_memory(cls, path: Path) -> RunReader:
         """Read a file as a whole, which is not needed any more then; raises as the class."""
         try:
-            file = h5py.File(path, "r", driver="core", backing_store=False)
+            file = h5py.File(path, "r+", driver="core", backing_store=False)
         except OSError as exc:
             raise StoreError(f"{shown_path(path)} cannot be read: {exc}") from None
         return cls(None, file)
@@ -119,8 +126,8 @@ class RunReader:
 
         Parameters
         ----------
-        name : {"chain", "log_prob", "blobs"}
-            The dataset.
+        name : {"chain", "log_prob", "blobs", "derived"}
+            The dataset; derived is what was added after the run.
         ensemble : int
             Its number, from 0.
         rows : slice
@@ -139,10 +146,51 @@ class RunReader:
 
         """
         with self._open() as file, self._minding_damage():
+            if name == ADDED:
+                return np.asarray(file[dataset_name(ensemble)][rows])
             group = file[group_name(phase, ensemble)]
             if name not in group:
                 raise StoreError(f"{self._name()} holds no {name}")
             return np.asarray(group[name][rows])
+
+    @property
+    def derived_names(self) -> tuple[str, ...]:
+        """Names of the derived parameters: scalar blobs, and what was added after the run."""
+        return (*self.header.derived_names, *self.added.names)
+
+    def derived(
+        self,
+        ensemble: int,
+        rows: slice,
+        wanted: Sequence[int] | None = None,
+        phase: str = "ensembles",
+    ) -> AnyArray:
+        """Return derived parameters of rows of one ensemble; raises as ``values``.
+
+        Parameters
+        ----------
+        ensemble, rows, phase
+            As for ``values``. Of burn-in there are scalar blobs alone.
+        wanted : sequence of int, optional
+            Their places in ``derived_names``. Default: all.
+
+        Returns
+        -------
+        ndarray (row, walker, quantity)
+
+        """
+        places = self.header.derived
+        wanted = range(len(self.derived_names)) if wanted is None else wanted
+        columns: list[AnyArray] = []
+        blobs = added = None
+        for i in wanted:
+            if i < len(places):
+                blobs = self.values("blobs", ensemble, rows, phase) if blobs is None else blobs
+                columns.append(pick(blobs, places[i][1]))
+            else:
+                added = self.values(ADDED, ensemble, rows) if added is None else added
+                columns.append(added[..., i - len(places)])
+        return np.stack(columns, axis=-1)
 
     def timings(self) -> AnyArray:
         """Return how the ranks spent their time.
@@ -160,6 +208,17 @@ class RunReader:
         """
         with self._minding_damage(), self._open(untrusted=True) as file:
             return rows_of(np.asarray(file.attrs["timings"]))
+
+    def copy_added(self, file: h5py.File) -> None:
+        """Copy what was added after the run, current or not, into a file that is made anew."""
+        with self._open() as old, self._minding_damage():
+            if ADDED in old:
+                old.copy(ADDED, file)
+
+    @property
+    def memory(self) -> h5py.File | None:
+        """The file itself, where it is in memory."""
+        return self._file if self.path is None else None
 
     def saved(self, ensemble: int) -> EnsembleState | None:
         """Return the state of one ensemble at the newest commit.

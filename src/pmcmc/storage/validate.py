@@ -135,9 +135,11 @@ def check_config(header: Header) -> None:
     """
     if not isinstance(header.config, dict) or not isinstance(header.settings, dict):
         raise Invalid("its options or settings are no JSON object")
-    fixed = header.settings.get("fixed", {})
+    fixed, order = header.settings.get("fixed", {}), header.settings.get("order", [])
     if not isinstance(fixed, dict) or not all(isinstance(x, float | int) for x in fixed.values()):
         raise Invalid("its fixed parameters are no numbers")
+    if fixed and sorted(map(str, order)) != sorted([*header.names, *fixed]):
+        raise Invalid("its fixed parameters have no place among the others")
     for name, place in header.derived:
         if not isinstance(place, int | str | None) or not _is_there(place, header.blobs):
             raise Invalid(f"its derived parameter {name!r} is not among the blobs")

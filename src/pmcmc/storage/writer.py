@@ -339,6 +339,7 @@ class RunWriter:
         with self._replacing() as file:
             lay_out(file, self.header)
             write_starts(file, self.header, starts or reader.starts.values())
+            reader.copy_added(file)
             rows = self._record.rows()
             for i, phase in enumerate(PHASES):
                 for e in range(len(self.header.steps)):

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import PmcmcError
 from ..draws import Draws
+from ..names import vectors
 from .names import distinct
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ def to_arviz(result: Result) -> Any:
 
     As ``arviz.from_emcee`` does, every walker is a chain; coordinates ``ensemble`` and ``walker``
     tell whose it is. The posterior has the parameters, and numeric blobs by their names, vectors
-    with their dimension. A name that netCDF or ArviZ refuses, as one with a / or called chain, is
-    changed, and kept as the attribute ``pmcmc_name``; a label is the attribute ``long_name``.
+    with their dimension; constant_data has fixed parameters. A name that netCDF or ArviZ refuses,
+    as one with a / or called chain, is changed, and kept as the attribute ``pmcmc_name``; a label
+    is the attribute ``long_name``.
 
     Parameters
     ----------
@@ -87,7 +89,10 @@ def to_arviz(result: Result) -> Any:
         more = (f"{name}_dim_{k}" for k in range(turned.ndim - 2))
         return ("chain", "draw", *more), turned
 
-    variables = dict(_variables(result))
+    variables, sampled = (
+        dict(_variables(result)),
+        {name for name, _ in vectors(result.names, result.fixed)},
+    )
     posterior = {}
     named = distinct(list(variables), _plain, _COORDS)
     for (name, values), new in zip(variables.items(), named, strict=True):
@@ -96,7 +101,7 @@ def to_arviz(result: Result) -> Any:
             told["long_name"] = result.labels[name]
         if new != name:
             told["pmcmc_name"] = name
-        if name not in result.names:
+        if name not in sampled:
             told["derived"] = 1
         posterior[new] = (*by_walker(values, new), told)
     figures = {
@@ -106,6 +111,10 @@ def to_arviz(result: Result) -> Any:
         "posterior": xarray.Dataset(posterior, coords, about | {"seed": str(result.seed)}),
         "sample_stats": xarray.Dataset({"lp": by_walker(log_prob)}, coords, {**about, **figures}),
     }
+    if result.fixed:
+        plain = distinct(list(result.fixed), _plain, _COORDS)
+        pairs = zip(plain, result.fixed.values(), strict=True)
+        groups["constant_data"] = xarray.Dataset(dict(pairs), attrs=about)
     if hasattr(arviz, "InferenceData"):
         return arviz.InferenceData(**groups)
     return xarray.DataTree.from_dict(groups)
@@ -113,22 +122,24 @@ def to_arviz(result: Result) -> Any:
 
 def _variables(result: Draws) -> Iterator[tuple[str, AnyArray]]:
     """Give each parameter, scalar blob and vector blob, (ensemble, step, walker, ...)."""
-    chain = result.get_chain()
-    yield from ((name, chain[..., i]) for i, name in enumerate(result.names))
+    chain, taken = result.get_chain(), set(result.quantities)
+    for name, columns in vectors(result.names, result.fixed):
+        taken.add(name)
+        single = name == result.names[columns[0]]
+        yield name, chain[..., columns[0] if single else columns]
     if result.derived:
         derived = result.get_derived()
         yield from ((name, derived[..., k]) for k, name in enumerate(result.derived))
     blobs = result.get_blobs()
     if blobs is None:
         return
+    places = {place for _, place in result.reader.header.derived}
     if blobs.dtype.names:
-        places = {place for _, place in result.reader.header.derived}
         for field in blobs.dtype.names:
-            name = field if field not in result.quantities else f"{field}_blob"
             if field not in places and blobs[field].dtype.kind in "biuf":
-                yield name, blobs[field]
-    elif not result.derived and blobs.dtype.kind in "biuf":
-        yield "blobs" if "blobs" not in result.names else "blobs_blob", blobs
+                yield field if field not in taken else f"{field}_blob", blobs[field]
+    elif not places and blobs.dtype.kind in "biuf":
+        yield "blobs" if "blobs" not in taken else "blobs_blob", blobs
 
 
 def _plain(name: str) -> str:

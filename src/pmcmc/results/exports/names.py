@@ -51,6 +51,7 @@ def about(result: Result) -> dict[str, Any]:
         "steps": list(result.steps),
         "burnin": result.burnin,
         "thin_by": result.thin_by,
+        "fixed": result.fixed,
     }
 
 

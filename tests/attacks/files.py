@@ -240,6 +240,7 @@ def campaign(folder, files, seed, show=lambda line: None):
         path = folder / "x.h5"
         shutil.copy(originals[k % len(originals)], path)
         way = alter(path, k)
+        (folder / "victim").write_bytes(precious)  # two alterations may have written to it
         for name in COMMANDS:
             status, said = attempt(name, "x.h5")
             wrong = verdict(status, said)

@@ -66,7 +66,7 @@ def test_they_are_read_by_name(result):
     np.testing.assert_array_equal(np.stack(result.parameter("ecc")), truth[..., 1])
     flat = result.get_derived(discard=3, thin=2, flat=True)
     assert flat.shape == (len(result.get_chain(discard=3, thin=2, flat=True)), 3)
-    with pytest.raises(UsageError, match=r"no parameter e .*are h, k, amp, omega, ecc, up"):
+    with pytest.raises(UsageError, match=r"no parameter e; .*are h, k, amp, omega, ecc, up"):
         result.parameter("e")
     with pytest.raises(UsageError, match="names is 'amp': expected a list"):
         result.plot_corner("amp")

@@ -82,7 +82,8 @@ def complaint(ended: Ended, crash: bool = False) -> str:
     if ended.status is None:
         return "hangs"
     # a child that the model forks while a thread of it starts dies so in CPython 3.11 itself
-    if not crash and OURS.search(ended.err) and "init_threadstate" not in ended.err:
+    forked = "init_threadstate" in ended.err or "PyGILState_Ensure" in ended.err
+    if not crash and OURS.search(ended.err) and not forked:
         return "frames of ours"
     if ended.status and not crash and not ended.err.strip() and "stopped by" not in ended.out:
         return "fails without a word"

@@ -113,6 +113,14 @@ def _whole(least: int) -> Callable[[str], int]:
 
 _FILE = _argument("path", metavar="FILE", type=Path)
 _FILE_OR_NONE = _argument("path", metavar="FILE", type=Path, nargs="?")
+_FILES = _argument("paths", metavar="FILE", type=Path, nargs="+")
+_NAMES = _argument(
+    "--parameters",
+    dest="names",
+    metavar="NAMES",
+    type=lambda text: text.split(","),
+    help="these only, as in m,b or 'beta[*]' (default: all)",
+)
 _OF_RUN = _argument(
     "--of-run",
     metavar="...",
@@ -189,7 +197,22 @@ def _of_slurm() -> Groups:
 
 def _of_summary() -> Groups:
     ensembles = _argument("--ensembles", action="store_true", help="a table of ensembles besides")
-    return {"": [_FILE, ensembles, _JSON, *_CUT]}
+    kind = _argument(
+        "--kind",
+        choices=("quantiles", "hdi", "mode"),
+        default="quantiles",
+        help="beside mean and sd: 16%%, 50%% and 84%% quantiles (default), or the 68%% interval "
+        "of highest density round the median or the mode",
+    )
+    correlation = _argument("--correlation", action="store_true", help="of pairs of parameters")
+    form = _argument(
+        "--format",
+        dest="form",
+        choices=("text", "latex", "markdown"),
+        default="text",
+        help="a table to be pasted alone (default: text)",
+    )
+    return {"": [_FILES, ensembles, kind, _NAMES, correlation, form, _JSON, *_CUT]}
 
 
 def _of_plot() -> Groups:
@@ -201,14 +224,33 @@ def _of_plot() -> Groups:
         default=".",
         help="(default: here)",
     )
-    names = _argument(
-        "--parameters",
-        dest="names",
-        metavar="NAMES",
-        type=lambda text: text.split(","),
-        help="these only, as in m,b (default: all)",
+    truth = _argument(
+        "--truth",
+        dest="truths",
+        metavar="NAME=VALUE",
+        type=_truths,
+        action="append",
+        default=[],
+        help="a true value to be marked, as in m=-0.96; may be given again",
     )
-    return {"": [_FILE, folder, names, _OVERWRITE, *_CUT]}
+    form = _argument(
+        "--format", dest="form", choices=("png", "pdf"), default="png", help="(default: png)"
+    )
+    return {"": [_FILES, folder, _NAMES, truth, form, _OVERWRITE, *_CUT]}
+
+
+def _truths(text: str) -> dict[str, float]:
+    """Read m=-0.96, or several with commas between."""
+    found = {}
+    for pair in text.split(",") if text.count("=") > 1 else [text]:
+        name, _, value = pair.rpartition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            name = ""
+        if not name:
+            raise argparse.ArgumentTypeError(f"expected NAME=VALUE, as in m=-0.96, got {pair!r}")
+    return found
 
 
 def _of_report() -> Groups:
@@ -250,9 +292,15 @@ def _of_doctor() -> Groups:
 
 COMMANDS = {
     "run": Command("sample a model", _of_run, module="run", ranks=True),
-    "summary": Command("figures of the draws, and whether there are enough of them", _of_summary),
+    "summary": Command(
+        "figures of the draws, and whether there are enough of them",
+        _of_summary,
+        more="Of several FILEs: in what they differ from the first.",
+    ),
     "plot": Command(
-        "corner, trace, autocorrelation, running figures, acceptance, as PNG", _of_plot
+        "corner, trace, autocorrelation, ranks, running figures, acceptance, as PNG or PDF",
+        _of_plot,
+        more="Of several FILEs: one corner that compares them.",
     ),
     "report": Command("one HTML page with the verdict, figures, plots and times", _of_report),
     "export": Command("the draws in another format", _of_export),

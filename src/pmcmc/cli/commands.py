@@ -21,20 +21,46 @@ from ..storage.lock_owner import LockOwner
 from ..storage.notes import read_notes
 from ..storage.place import shown_path
 from ..storage.verify import verify as compare_checksums
-from ..text import announced, count_text, ordinal_text, span_text
+from ..text import announced, count_text, ordinal_text, progress_bar, span_text
 from . import settings
 
+_MANY = 10**5  # draws: pictures of as many are drawn by all cores
 
-def summary(path: Path, ensembles: bool, as_json: bool, discard: int, thin: int) -> int:
-    """Print figures of the draws, and the verdict."""
+
+def summary(
+    paths: Sequence[Path],
+    ensembles: bool,
+    kind: str,
+    names: Sequence[str] | None,
+    correlation: bool,
+    form: str,
+    as_json: bool,
+    discard: int,
+    thin: int,
+) -> int:
+    """Print figures of the draws, and the verdict; of several files in what they differ."""
+    if len(paths) > 1:
+        return _compare([_load(path).cut(discard, thin) for path in paths], as_json)
+    path = paths[0]
     result = _load(path).cut(discard, thin)
+    chosen = None if names is None else result.checked(names)
     with announced("working out the figures"):
-        found = result.summary()
+        found = result.summary(kind)
     verdict = result.assess(found)
     now, _ = _now(path, result)
     if as_json:
         about = {"file": str(path), "status": now, **found.to_dict()}
+        for key in ("parameters", "derived"):
+            about[key] = [row for row in about[key] if chosen is None or row["name"] in chosen]
         print(json.dumps({**about, "enough": verdict.enough, "verdict": list(verdict.lines)}))
+        return ExitStatus.DONE
+    if form != "text":
+        from ..results.tables import latex_table, markdown_table
+
+        write = latex_table if form == "latex" else markdown_table
+        print(write(result, [row for rows in found.chosen(chosen) for row in rows], kind))
+        if not verdict.enough:
+            streams.tell(f"note: {verdict.lines[0]}", error=True)
         return ExitStatus.DONE
     print(f"{path}: {result.problem}, {now}, {found.ndraws} draws")
     left_out = f" and {discard} left out" if discard else ""
@@ -44,29 +70,57 @@ def summary(path: Path, ensembles: bool, as_json: bool, discard: int, thin: int)
         f"{span_text(result.steps)} steps each after "
         f"{result.burnin} of burn-in{left_out}; acceptance {found.acceptance_fraction:.2f}\n"
     )
-    table = f"\n\n{found.ensembles_table()}" if ensembles else ""
-    print(f"{found}{table}\n\n{verdict}")
+    from ..results.tables import best_draw, correlations
+
+    parts = [found.table(chosen)]
+    parts += [found.ensembles_table()] if ensembles else []
+    parts += [f"correlation\n{correlations(result, chosen)}"] if correlation else []
+    print("\n\n".join([*parts, str(verdict), best_draw(found)]))
+    return ExitStatus.DONE
+
+
+def _compare(results: Sequence[Result], as_json: bool) -> int:
+    from ..results.tables import comparison, comparison_table
+
+    with announced("working out the figures"):
+        found = comparison(results)
+    print(json.dumps(found) if as_json else comparison_table(found))
     return ExitStatus.DONE
 
 
 def plot(
-    path: Path,
+    paths: Sequence[Path],
     folder: Path,
     names: Sequence[str] | None,
+    truths: Sequence[Mapping[str, float]],
+    form: str,
     overwrite: bool,
     discard: int,
     thin: int,
 ) -> int:
-    """Write the plots as PNG files."""
+    """Write the plots; of several files one that compares them."""
     _draw_without_a_window()
-    from ..results.html import png
-    from ..results.plots import figures
+    from ..results import html
+    from ..results.plots import comparison, pictures
+    from ..results.plots.rendering import render
 
-    result = _load(path, to_draw=True).cut(discard, thin)
-    with announced("working out figures and plots"):
-        for name, figure in figures(result, names):
-            output = folder / f"{path.stem}-{name}.png"
-            write_file(output, png(figure), overwrite)
+    convert = html.pdf if form == "pdf" else html.png
+    marked = {name: value for some in truths for name, value in some.items()}
+    results = [_load(path, to_draw=True).cut(discard, thin) for path in paths]
+    stem = paths[0].stem
+    if len(paths) > 1:
+        stem = "-".join(dict.fromkeys(path.stem for path in paths[:3]))
+        drawn: list[tuple[str, Callable[[], Any]]] = [
+            ("comparison", partial(comparison, results, names, marked))
+        ]
+    else:
+        drawn = pictures(results[0], names, truths=marked)
+    many = sum(result.ndraws for result in results) > _MANY
+    with progress_bar("drawing", len(drawn)) as done:
+        for name, data in render(drawn, convert, parallel=many):
+            output = folder / f"{stem}-{name}.{form}"
+            write_file(output, data, overwrite)
+            done(1)
             print(output, flush=True)
     return ExitStatus.DONE
 
@@ -77,8 +131,8 @@ def report(path: Path, output: Path | None, overwrite: bool, discard: int, thin:
     from ..results.report import report as page
 
     output = output or Path(f"{path.stem}.html")
-    with announced("working out figures and plots"):
-        text = page(_load(path, to_draw=True).cut(discard, thin))
+    result = _load(path, to_draw=True).cut(discard, thin)
+    text = page(result, parallel=result.ndraws > _MANY)
     write_file(output, text.encode("utf-8", "backslashreplace"), overwrite)
     print(output)
     return ExitStatus.DONE

@@ -43,7 +43,7 @@ def normal_scores(chain: FloatArray) -> FloatArray:
     values = chain.ravel()
     if np.isnan(values).any():
         return np.full(chain.shape, math.nan)
-    order = np.argsort(values, kind="stable")
+    order = np.argsort(values)  # of equal ones in any order: they get the same rank
     ordered = values[order]
     first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     ties = np.diff(first, append=len(values))

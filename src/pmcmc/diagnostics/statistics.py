@@ -22,6 +22,7 @@ MOST = 2**20  # values of one quantity that are held side by side
 _SERIES = 1024  # rows of an ensemble, at least, that autocorrelation times come from
 _AT_ONCE = 2**23  # values held: 64 MB
 _BLOCK = 2**20  # values read at once
+_RANKED = 2**18  # values of all ensembles that R-hat comes from, about
 _NO_CHANCE = 1e-3  # share of runs that have a walker that never moved by chance
 _RARE, _NOISE = 0.25, 6.0  # share of the median's moves; and so many of its standard deviations
 
@@ -46,8 +47,8 @@ class ChainStatistics:
 
     Memory is bounded whatever the length of the run. Mean, sd and the stragglers take in all
     draws, in blocks of rows. What needs a quantity's values side by side takes in all walkers at
-    every so many-th row: ``most`` values in all for quantiles and R-hat; for autocorrelation times
-    1024 rows or more of one ensemble after the other.
+    every so many-th row: ``most`` values in all for quantiles, at most 2^19 of them for R-hat; for
+    autocorrelation times 1024 rows or more of one ensemble after the other.
 
     A tau of three such strides or more is found within a few percent, a shorter one too long, by
     up to a stride; ESS is too small then, and never too great.
@@ -174,7 +175,8 @@ class ChainStatistics:
     def r_hat(self, i: int) -> float:
         """Return a quantity's R-hat; NaN with one ensemble."""
         if i not in self._r_hats:
-            self._r_hats[i] = estimators.r_hat(self.values(i))
+            step = max(1, self.ndraws // self.row_stride // _RANKED)
+            self._r_hats[i] = estimators.r_hat([chain[::step] for chain in self.values(i)])
         return self._r_hats[i]
 
     def quantiles(self, i: int) -> tuple[float, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .criteria import FAR, LONG
+from .intervals import highest_density, mode
 from .statistics import ChainStatistics
 from .table import EnsembleRow, Row, ensembles_table, fixed_lines, parameters_table
 from .walkers import Division, divisions
@@ -67,6 +68,8 @@ class Summary:
         By ensemble, walkers that were redrawn after burn-in.
     fixed : mapping of str to float
         Parameters that were not sampled.
+    kind : {"quantiles", "hdi", "mode"}
+        What stands in the table beside mean and sd.
 
     """
 
@@ -92,6 +95,7 @@ class Summary:
     row_stride: int = 1
     redrawn: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     fixed: Mapping[str, float] = field(default_factory=dict)
+    kind: str = "quantiles"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -209,39 +213,56 @@ class Summary:
 
     def __str__(self) -> str:
         """Return a table of at most 80 columns."""
-        table = parameters_table(self.rows, self.nensembles > 1, self.derived)
-        return "\n".join([table, *fixed_lines(self.fixed)])
+        return self.table()
+
+    def table(self, names: Sequence[str] | None = None) -> str:
+        """Return the table of some parameters, of at most 80 columns.
+
+        Parameters
+        ----------
+        names : sequence of str, optional
+            Which, derived ones among them. Default: all, and those that were fixed.
+
+        """
+        rows, derived = self.chosen(names)
+        table = parameters_table(rows, self.nensembles > 1, derived, self.kind)
+        return "\n".join([table, *(fixed_lines(self.fixed) if names is None else ())])
+
+    def chosen(self, names: Sequence[str] | None = None) -> tuple[list[Row], list[Row]]:
+        """Return the rows of some parameters, and of derived ones; None: all."""
+        kinds = self.rows, self.derived
+        rows, derived = ([r for r in k if names is None or r.name in names] for k in kinds)
+        return rows, derived
 
     def ensembles_table(self) -> str:
         """Return a line for each ensemble, of at most 80 columns."""
         return ensembles_table(self.ensembles, self.worst)
 
 
-def summarize(statistics: ChainStatistics) -> Summary:
+def summarize(statistics: ChainStatistics, kind: str = "quantiles") -> Summary:
     """Return the Summary of what a ChainStatistics reads.
 
     Parameters
     ----------
     statistics : ChainStatistics
         Of one draw at least.
+    kind : {"quantiles", "hdi", "mode"}
+        Whether highest-density intervals and modes are worked out too. Default: "quantiles".
 
     Returns
     -------
     Summary
 
     """
-    ndim, count = statistics.ndim, statistics.nensembles
-    *rows, log_prob = (_row(statistics, i) for i in range(ndim + 1))
-    derived = (_row(statistics, i) for i in range(ndim + 1, len(statistics.quantities)))
+    ndim = statistics.ndim
+    *rows, log_prob = (_row(statistics, i, kind) for i in range(ndim + 1))
+    derived = (_row(statistics, i, kind) for i in range(ndim + 1, len(statistics.quantities)))
     taus = tuple(statistics.rank_tau(i) for i in range(ndim + 1))
     rows_of = np.array(statistics.rows)
     with np.errstate(divide="ignore", invalid="ignore"):
         acceptance = statistics.moves / rows_of[:, None]
     offsets, stuck, rare = statistics.offsets, statistics.stuck, statistics.rare
-    longest = np.zeros(count)
-    longest[rows_of > 0] = np.max(taus, axis=0)
-    suspect = ~(offsets.max(axis=1) <= FAR) | ~(0.5 * LONG * longest <= statistics.steps)
-    found = divisions(statistics, [int(e) for e in np.flatnonzero(suspect & (rows_of > 0))])
+    found = find_divisions(statistics)
     worst = _worst(rows)
     return Summary(
         rows=tuple(rows),
@@ -266,10 +287,39 @@ def summarize(statistics: ChainStatistics) -> Summary:
         derived=tuple(derived),
         redrawn=statistics.redrawn,
         fixed=statistics.header.parameters.fixed,
+        kind=kind,
     )
 
 
-def _row(statistics: ChainStatistics, i: int) -> Row:
+def find_divisions(statistics: ChainStatistics) -> tuple[Division, ...]:
+    """Return the ensembles whose walkers are in groups that do not mix.
+
+    Parameters
+    ----------
+    statistics : ChainStatistics
+        Of one draw at least.
+
+    Returns
+    -------
+    tuple of Division
+        Looked for where a walker is far from its ensemble's mean, or an ensemble is short.
+
+    """
+    begun = np.array(statistics.rows) > 0
+    longest = np.zeros(statistics.nensembles)
+    longest[begun] = np.max([statistics.rank_tau(i) for i in range(statistics.ndim + 1)], axis=0)
+    far = ~(statistics.offsets.max(axis=1) <= FAR)
+    suspect = far | ~(0.5 * LONG * longest <= statistics.steps)
+    return divisions(statistics, [int(e) for e in np.flatnonzero(suspect & begun)])
+
+
+def _row(statistics: ChainStatistics, i: int, kind: str) -> Row:
+    more: dict[str, float] = {}
+    if kind != "quantiles":
+        low, high = highest_density(statistics.values(i))
+        more = {"hdi_low": low, "hdi_high": high}
+    if kind == "mode":
+        more["mode"] = mode(statistics.values(i))
     q16, q50, q84 = statistics.quantiles(i)
     moments = statistics.moments
     return Row(
@@ -284,6 +334,7 @@ def _row(statistics: ChainStatistics, i: int) -> Row:
         ess_tail=statistics.ess_tail(i),
         r_hat=statistics.r_hat(i),
         mcse=statistics.mcse(i),
+        **more,
     )
 
 

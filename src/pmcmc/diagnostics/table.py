@@ -6,11 +6,34 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from .estimators import QUANTILES
+from typing import NamedTuple
 
 _WIDTH = 80
-_HEADS = ("mean", "sd", *(f"{100 * q:.0f}%" for q in QUANTILES), "tau", "ess", "r_hat", "mcse")
+
+
+class Kind(NamedTuple):
+    """What three columns of a table are."""
+
+    heads: tuple[str, str, str]
+    fields: tuple[str, str, str]  # of `Row`
+    caption: str
+
+
+KINDS = {
+    "quantiles": Kind(
+        ("16%", "50%", "84%"), ("q16", "q50", "q84"), "median and 16% to 84% quantiles"
+    ),
+    "hdi": Kind(
+        ("hdi from", "median", "hdi to"),
+        ("hdi_low", "q50", "hdi_high"),
+        "median and 68% highest-density interval",
+    ),
+    "mode": Kind(
+        ("hdi from", "mode", "hdi to"),
+        ("hdi_low", "mode", "hdi_high"),
+        "mode and 68% highest-density interval",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +55,8 @@ class Row:
         NaN with one ensemble.
     mcse : float
         Monte Carlo standard error of the mean, sd * sqrt(tau / number of draws).
+    hdi_low, hdi_high, mode : float
+        Ends of the 68% highest-density interval, and the mode, where they were asked for.
 
     """
 
@@ -46,6 +71,9 @@ class Row:
     ess_tail: float
     r_hat: float
     mcse: float
+    hdi_low: float = math.nan
+    hdi_high: float = math.nan
+    mode: float = math.nan
 
     @property
     def ess(self) -> float:
@@ -83,7 +111,9 @@ class EnsembleRow:
     rare: tuple[int, ...]
 
 
-def parameters_table(rows: Sequence[Row], with_r_hat: bool, derived: Sequence[Row] = ()) -> str:
+def parameters_table(
+    rows: Sequence[Row], with_r_hat: bool, derived: Sequence[Row] = (), kind: str = "quantiles"
+) -> str:
     """Return a line for each parameter, and below one for each derived one.
 
     Parameters
@@ -94,6 +124,8 @@ def parameters_table(rows: Sequence[Row], with_r_hat: bool, derived: Sequence[Ro
         Whether there is one.
     derived : sequence of Row
         The figures of derived parameters. Default: none.
+    kind : {"quantiles", "hdi", "mode"}
+        Which of `KINDS` three columns are. Default: "quantiles".
 
     Returns
     -------
@@ -102,10 +134,11 @@ def parameters_table(rows: Sequence[Row], with_r_hat: bool, derived: Sequence[Ro
 
     """
     sampled, rows = len(rows), [*rows, *derived]
-    shown = [i for i, h in enumerate(_HEADS) if h != "r_hat" or with_r_hat]
-    heads = [_HEADS[i] for i in shown]
+    heads = ["mean", "sd", *KINDS[kind].heads, "tau", "ess", "r_hat", "mcse"]
+    shown = [i for i, h in enumerate(heads) if h != "r_hat" or with_r_hat]
+    heads = [heads[i] for i in shown]
     for figures in (2, 1):
-        table = [[cells[i] for i in shown] for cells in (_cells(r, figures) for r in rows)]
+        table = [[cells[i] for i in shown] for cells in (_cells(r, figures, kind) for r in rows)]
         widths = [
             max(len(h), *(len(c) for c in column))
             for h, *column in zip(heads, *table, strict=True)
@@ -119,7 +152,7 @@ def parameters_table(rows: Sequence[Row], with_r_hat: bool, derived: Sequence[Ro
     lines += [_line(r.name, c, name, widths, gap) for r, c in zip(rows, table, strict=True)]
     if derived:
         lines.insert(1 + sampled, "derived:")
-    if any(map(_offset, rows)):
+    if any(_offset(row, kind) for row in rows):
         lines.append("quantiles with a sign: less the mean")
     return "\n".join(lines)
 
@@ -165,12 +198,12 @@ def ensembles_table(rows: Sequence[EnsembleRow], worst: str) -> str:
     return "\n".join(lines)
 
 
-def _cells(row: Row, figures: int) -> list[str]:
+def _cells(row: Row, figures: int, kind: str) -> list[str]:
     """Return what a line shows; ``figures`` of sd and quantiles that are less the mean."""
     digits = _digits(row.sd)
-    values = (row.mean, row.sd, row.q16, row.q50, row.q84)
+    values = (row.mean, row.sd, *_interval(row, kind))
     cells = [_number(v, digits) for v in values]
-    if _offset(row):
+    if _offset(row, kind):
         cells = [_exact(row.mean, row.sd), f"{row.sd:.{figures - 1}e}"]
         cells += [f"{q - row.mean:+.{figures - 1}e}" for q in values[2:]]
     cells.append(f"{row.tau:.3g}" if row.tau < 999.5 else _count(row.tau))
@@ -200,9 +233,14 @@ def _digits(sd: float) -> int | None:
     return max(0, digits) if digits <= 6 else None
 
 
-def _offset(row: Row) -> bool:
+def _interval(row: Row, kind: str) -> tuple[float, ...]:
+    return tuple(getattr(row, name) for name in KINDS[kind].fields)
+
+
+def _offset(row: Row, kind: str) -> bool:
     """Tell whether the digits that matter would not fit, the values being far from zero."""
-    digits, most = _digits(row.sd), max(abs(row.q16), abs(row.q84))
+    low, _, high = _interval(row, kind)
+    digits, most = _digits(row.sd), max(abs(low), abs(high))
     return not _fits(most, digits) and math.isfinite(row.sd) and most >= 10 * row.sd > 0
 
 

@@ -11,7 +11,7 @@ from ..storage.file import replace_whole
 from ..storage.place import shown_path
 
 _START = 2000  # bytes in which a page or a picture says by what it was made
-_MARKS = (b'content="pmcmc ', b"Software\0pmcmc ")
+_MARKS = (b'content="pmcmc ', b"Software\0pmcmc ", b"/Creator (pmcmc ")
 
 
 def write_file(path: Path, data: bytes, overwrite: bool = False) -> None:
@@ -55,6 +55,9 @@ def _made_here(path: Path) -> bool:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             return False
         start = os.read(handle, _START)
+        if start.startswith(b"%PDF"):  # which says so in its end
+            at = max(0, os.fstat(handle).st_size - _START)
+            start = os.pread(handle, _START, at)
     finally:
         os.close(handle)
     return any(mark in start for mark in _MARKS)

@@ -35,10 +35,17 @@ def png(figure: Any, dpi: float = 110) -> bytes:
     return data.getvalue()
 
 
-def image(figure: Any, caption: str, dpi: float = 110) -> str:
-    """Return a matplotlib figure within the page."""
-    data = base64.b64encode(png(figure, dpi)).decode()
-    return f'<img alt="{escape(caption)}" src="data:image/png;base64,{data}">'
+def pdf(figure: Any) -> bytes:
+    """Return a matplotlib figure as a PDF."""
+    data = io.BytesIO()
+    figure.savefig(data, format="pdf", metadata={"Creator": MADE_BY, "CreationDate": None})
+    return data.getvalue()
+
+
+def image(data: bytes, caption: str) -> str:
+    """Return a PNG within the page."""
+    text = base64.b64encode(data).decode()
+    return f'<img alt="{escape(caption)}" src="data:image/png;base64,{text}">'
 
 
 def table(heads: Sequence[str], lines: Iterable[Sequence[str]], escaped: bool = False) -> str:
@@ -122,4 +129,4 @@ def _thumbnail(result: Any) -> str:
         figure = result.plot_corner(result.names[:_THUMBNAIL])
     except PmcmcError:  # matplotlib is not there
         return ""
-    return image(figure, "Marginal distributions", 40)
+    return image(png(figure, 40), "Marginal distributions")

@@ -13,9 +13,10 @@ import numpy as np
 from .._version import __version__
 from ..diagnostics.summary import Summary
 from ..storage.timings import OWN
-from ..text import duration_text, span_text
-from .html import MADE_BY, escape, fixed_line, image, parameters_table, table, verdict_box
-from .plots import figures
+from ..text import announced, duration_text, progress_bar, span_text
+from .html import MADE_BY, escape, fixed_line, image, parameters_table, png, table, verdict_box
+from .plots import pictures
+from .plots.rendering import render
 from .result import Result
 
 _RANKS = 64  # shown one by one
@@ -40,13 +41,21 @@ _CAPTIONS = {
     "corner": "Marginal distributions",
     "trace": "Traces",
     "autocorrelation": "Autocorrelation",
+    "ranks": "Ranks",
     "running": "ESS and R-hat while running",
     "acceptance": "Acceptance",
 }
 
 
-def report(result: Result) -> str:
+def report(result: Result, parallel: bool = False) -> str:
     """Return the page, as HTML.
+
+    Parameters
+    ----------
+    result : Result
+        With a draw at least.
+    parallel : bool
+        Whether pictures may be drawn by forked processes. Default: False.
 
     Raises
     ------
@@ -56,7 +65,8 @@ def report(result: Result) -> str:
         If there are no draws.
 
     """
-    summary = result.summary()
+    with announced("working out the figures"):
+        summary = result.summary()
     verdict = result.assess(summary)
     parts = [
         f"<h1>{escape(result.problem)}</h1>",
@@ -71,8 +81,13 @@ def report(result: Result) -> str:
         "<h2>Ensembles</h2>",
         _ensembles(summary),
     ]
-    for name, figure in figures(result, summary=summary):
-        parts += [f"<h2>{_CAPTIONS[name]}</h2>", image(figure, _CAPTIONS[name])]
+    drawn = pictures(result, summary=summary)
+    with progress_bar("drawing", len(drawn)) as done:
+        for name, data in render(drawn, png, parallel):
+            caption = _CAPTIONS[name.partition("-")[0]]
+            parts += [] if "-" in name else [f"<h2>{caption}</h2>"]
+            parts.append(image(data, caption))
+            done(1)
     parts += [
         "<h2>Time</h2>",
         _times(result),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,9 @@ import numpy as np
 from ..diagnostics.advice import Continuation
 from ..diagnostics.statistics import ChainStatistics
 from ..diagnostics.summary import Summary, summarize
+from ..diagnostics.table import KINDS
 from ..diagnostics.verdict import Verdict, assess
-from ..errors import PmcmcError, StoreError
+from ..errors import PmcmcError, StoreError, UsageError
 from ..option_words import in_python
 from ..storage.cut import CutReader
 from ..storage.place import shown_path
@@ -133,13 +134,19 @@ class Result(Draws):
         """Show it in a notebook: table, verdict, corner."""
         return result_html(self)
 
-    def plot_corner(self, names: Sequence[str] | None = None) -> Any:
+    def plot_corner(
+        self,
+        names: Sequence[str] | None = None,
+        truths: Mapping[str, float] | None = None,
+    ) -> Any:
         """Return the marginal distributions of parameters and of pairs, as a matplotlib figure.
 
         Parameters
         ----------
         names : sequence of str, optional
-            Which parameters. Default: all, at most 12.
+            Which parameters; ``*`` stands for anything. Default: all, at most 8.
+        truths : mapping of str to float, optional
+            True values, which are marked.
 
         Raises
         ------
@@ -149,15 +156,21 @@ class Result(Draws):
             If there are no draws.
 
         """
-        return self._figure("corner", names)
+        return self._figure("corner", names, truths)
 
-    def plot_trace(self, names: Sequence[str] | None = None) -> Any:
+    def plot_trace(
+        self,
+        names: Sequence[str] | None = None,
+        truths: Mapping[str, float] | None = None,
+    ) -> Any:
         """Return parameters and log_prob step after step, as a matplotlib figure.
 
         Parameters
         ----------
         names : sequence of str, optional
-            Which parameters. Default: all, at most 30.
+            Which parameters; ``*`` stands for anything. Default: all.
+        truths : mapping of str to float, optional
+            True values, which are marked.
 
         Raises
         ------
@@ -167,11 +180,13 @@ class Result(Draws):
             If there are no draws.
 
         """
-        return self._figure("trace", names)
+        return self._figure("trace", names, truths)
 
-    def _figure(self, kind: str, names: Sequence[str] | None) -> Any:
-        found = _module("plots").figures(self, names)
-        return next(figure for name, figure in found if name == kind)
+    def _figure(
+        self, kind: str, names: Sequence[str] | None, truths: Mapping[str, float] | None
+    ) -> Any:
+        plots = _module("plots")
+        return dict(plots.pictures(self, names, truths=truths, page=10**6))[kind]()
 
     def report(self, path: str | Path, overwrite: bool = False) -> Path:
         """Write one HTML page: verdict, tables, plots, times, settings.
@@ -272,19 +287,29 @@ class Result(Draws):
         with np.errstate(invalid="ignore"):
             return np.asarray(self.reader.accepted / np.array(self.steps)[:, None])
 
-    def summary(self) -> Summary:
+    def summary(self, kind: str = "quantiles") -> Summary:
         """Return the figures of all parameters; prints as a table.
 
         Mean, sd, quantiles, tau, ESS, R-hat and MCSE, as `diagnostics` has them, and which
         walkers or ensembles are not where the rest is.
 
+        Parameters
+        ----------
+        kind : {"quantiles", "hdi", "mode"}
+            What stands beside mean and sd: the 16%, 50% and 84% quantiles (default); the ends of
+            the 68% highest-density interval round the median; or round the mode.
+
         Raises
         ------
+        UsageError
+            If there is no such kind.
         StoreError
             If there are no draws.
 
         """
-        return summarize(self.statistics())
+        if kind not in KINDS:
+            raise UsageError(f"kind is {kind!r}: expected one of {', '.join(KINDS)}")
+        return summarize(self.statistics(), kind)
 
     def verdict(self) -> Verdict:
         """Return whether the draws are enough, why (not), and what to do; prints as text.

@@ -200,11 +200,14 @@ def emcee_attributes_match(file: h5py.File, groups: EmceeAttributes) -> bool:
     bool
 
     """
-    return all(
-        np.array_equal(file[name]["accepted"], accepted)
-        and all(np.array_equal(file[name].attrs.get(k), v) for k, v in values.items())
-        for name, values, accepted in groups
-    )
+    try:
+        return all(
+            np.array_equal(file[name]["accepted"], accepted)
+            and all(np.array_equal(file[name].attrs[k], v) for k, v in values.items())
+            for name, values, accepted in groups
+        )
+    except (LookupError, OSError, RuntimeError, ValueError, TypeError):
+        return False  # one is missing or damaged
 
 
 def read_status(file: h5py.File) -> str | None:

@@ -44,7 +44,7 @@ from .layout import (
     write_emcee_attributes,
 )
 from .place import OutputPlace, shown_path
-from .reader import RunReader, check_replaceable, reason
+from .reader import DAMAGE, RunReader, check_replaceable, reason
 from .starts import write_starts
 from .unsaved import save_unsaved
 from .untrusted import open_untrusted
@@ -285,8 +285,11 @@ class RunWriter:
     @contextlib.contextmanager
     def _look(self) -> Iterator[h5py.File]:
         assert self.path is not None
-        with open_untrusted(self.path) as file:
-            yield file
+        try:
+            with open_untrusted(self.path) as file:
+                yield file
+        except DAMAGE as exc:
+            raise StoreError(f"{shown_path(self.path)} is damaged: {reason(exc)}") from None
 
     @contextlib.contextmanager
     def _replacing(self) -> Iterator[h5py.File]:

@@ -39,6 +39,7 @@ def run(
     thin_by: int | None = None,
     until_ess: float | None = None,
     until_rhat: float | None = None,
+    until_of: str | Sequence[str] | None = None,
     checkpoint: float | None = None,
     max_time: float | str | None = None,
     stop_grace: float | str | None = None,
@@ -107,6 +108,9 @@ def run(
         Stop when every parameter has that many effective draws. Default: no such rule.
     until_rhat : float
         Stop when the R-hat of every parameter is that low. Default: no such rule.
+    until_of : str or list of str
+        What stop rules and verdict look at: "parameters", "derived", or names. Default:
+        "parameters".
     checkpoint : float
         Write the draws at least every so many seconds. Default: 60.
     max_time : float or str

@@ -164,6 +164,14 @@ def _moves(name: str, value: Any) -> Any:
     return value
 
 
+def _names(name: str, value: Any) -> str:
+    """Read names: a text with commas between them, or a list."""
+    texts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(x, str) and x for x in texts):
+        raise fail(name, "parameters, derived, or names with commas between", value)
+    return ",".join(text.strip() for text in texts)
+
+
 def _path(name: str, value: Any) -> str:
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         raise fail(name, "a file name", value)
@@ -249,6 +257,13 @@ class RunOptions:
         above(1, "an R-hat"),
         "R",
         "stop when the R-hat of every parameter is that low (exit status 3: nsteps too few)",
+    )
+    until_of: str | None = _option(
+        None,
+        _names,
+        "NAMES",
+        "what stop rules and verdict look at: parameters (default), derived, or names, as in "
+        "m,ecc",
     )
     checkpoint: float = _option(60.0, _seconds, "SECONDS", "write the draws at least this often")
     max_time: float | None = _option(

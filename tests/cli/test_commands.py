@@ -138,10 +138,10 @@ def test_an_export_that_cannot_be_written_leaves_what_is_there(result, tmp_path,
 # ---- plots
 
 
-def test_plots_are_five_pictures(run, tmp_path):
+def test_plots_are_six_pictures(run, tmp_path):
     done = run("plot", "-o", "out", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, ""), done
-    kinds = ["corner", "trace", "autocorrelation", "running", "acceptance"]
+    kinds = ["corner", "trace", "autocorrelation", "ranks", "running", "acceptance"]
     assert done.stdout.split() == [f"out/x-{kind}.png" for kind in kinds]
     for kind in kinds:
         data = (tmp_path / "out" / f"x-{kind}.png").read_bytes()
@@ -199,7 +199,7 @@ def test_an_ensemble_that_is_still_in_burnin_can_be_looked_at(tmp_path, monkeypa
     assert result.steps == (40, 0, 40)
     assert "an ensemble has no kept step yet" in str(result.verdict())
     assert 0 < result.summary().acceptance_fraction < 1
-    assert len(dict(plots.figures(result))) == 5
+    assert len(dict(plots.figures(result))) == 6
     assert "no kept step yet" in report(result)
     export(result, "csv", tmp_path / "x.csv")
 
@@ -234,7 +234,7 @@ def test_the_report_is_one_page_with_everything(run, result, tmp_path):
     done = run("report", "-o", "x.html", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "x.html\n", "")
     page = (tmp_path / "x.html").read_text()
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 6
     assert not re.search(r'(src|href)="(?!data:)', page)  # nothing beside it
     assert "&lt;demo&gt; &amp; co" in page
     for line in result.assess(result.summary()).lines:

@@ -260,3 +260,19 @@ def test_most_checks_of_a_run_cost_one_autocorrelation_time(monkeypatch):
     assert len(calls) == 3
     assert "tau for p2" in rules.lacks(ChainStatistics(reader)).text
     assert len(calls) == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(None, None), ("parameters", None), ("derived", ("d", "e")), ("b,d,b", ("b", "d"))],
+)
+def test_what_is_looked_at(given, expected):
+    assert looked_at(given, ("a", "b"), ("d", "e")) == expected
+
+
+def test_what_cannot_be_looked_at():
+    with pytest.raises(UsageError, match="until_of names 'c': expected parameters, derived, or"):
+        looked_at("a,c", ("a", "b"), ("d",))
+    with pytest.raises(UsageError, match="log_prob returns no derived parameters"):
+        looked_at("derived", ("a", "b"), ())
+    assert looked_at("derived", ("derived",), ()) == ("derived",)

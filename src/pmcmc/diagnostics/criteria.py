@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import UsageError
+
 if TYPE_CHECKING:
     from .._types import FloatArray, Tick
 
@@ -39,15 +41,23 @@ class Limits:
         The greatest R-hat.
     length : float
         The least length of an ensemble, in tau. Default: 50.
+    names : tuple of str, optional
+        The parameters and derived ones that this is asked of. Default: all parameters.
 
     """
 
     ess: float
     r_hat: float
     length: float = LONG
+    names: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, until_ess: float | None, until_rhat: float | None) -> Limits:
+    def of(
+        cls,
+        until_ess: float | None,
+        until_rhat: float | None,
+        names: tuple[str, ...] | None = None,
+    ) -> Limits:
         """Return what was asked for, else 400 and 1.01.
 
         Where only until_rhat was asked for, no number of effective draws is too small, but one
@@ -57,6 +67,8 @@ class Limits:
         ----------
         until_ess, until_rhat : float or None
             The options of the run; None: not given.
+        names : tuple of str, optional
+            As `looked_at` returns them.
 
         Returns
         -------
@@ -64,8 +76,47 @@ class Limits:
 
         """
         if until_ess is None and until_rhat is None:
-            return cls(ESS, R_HAT)
-        return cls(until_ess or 0.0, until_rhat or DISAGREE)
+            return cls(ESS, R_HAT, names=names)
+        return cls(until_ess or 0.0, until_rhat or DISAGREE, names=names)
+
+
+def looked_at(
+    until_of: str | None, names: Sequence[str], derived: Sequence[str]
+) -> tuple[str, ...] | None:
+    """Return what the stop rules and the verdict look at.
+
+    Parameters
+    ----------
+    until_of : str or None
+        The option: names with commas between, "derived", or "parameters", as None.
+    names, derived : sequence of str
+        The parameters, and the derived ones.
+
+    Returns
+    -------
+    tuple of str or None
+        None: all parameters.
+
+    Raises
+    ------
+    UsageError
+        If one is not there.
+
+    """
+    known = [*names, *derived]
+    if until_of in (None, "parameters") and "parameters" not in known:
+        return None
+    if until_of == "derived" and "derived" not in known:
+        if not derived:
+            raise UsageError("until_of is derived, and log_prob returns no derived parameters")
+        return tuple(derived)
+    found = tuple(dict.fromkeys((until_of or "").split(",")))
+    if missing := [name for name in found if name not in known]:
+        raise UsageError(
+            f"until_of names {missing[0]!r}: expected parameters, derived, or some of "
+            f"{', '.join(known)}"
+        )
+    return found
 
 
 class Figures(Protocol):
@@ -74,6 +125,10 @@ class Figures(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the parameters."""
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Names of all quantities: the parameters, log_prob, derived parameters."""
 
     @property
     def nensembles(self) -> int:
@@ -116,19 +171,16 @@ class Figures(Protocol):
         """Of which parameter."""
 
     def rank_tau(self, i: int) -> FloatArray:
-        """Return the autocorrelation time of ranks in each ensemble, in steps.
-
-        Of a parameter; of log_prob where ``i`` is the number of parameters.
-        """
+        """Return the autocorrelation time of a quantity's ranks in each ensemble, in steps."""
 
     def ess_bulk(self, i: int) -> float:
-        """Return the effective number of draws for a parameter's mean."""
+        """Return the effective number of draws for a quantity's mean."""
 
     def ess_tail(self, i: int) -> float:
-        """Return the lesser effective number for a parameter's 5% and 95% quantiles."""
+        """Return the lesser effective number for a quantity's 5% and 95% quantiles."""
 
     def r_hat(self, i: int) -> float:
-        """Return a parameter's R-hat; NaN with one ensemble."""
+        """Return a quantity's R-hat; NaN with one ensemble."""
 
 
 @dataclass(frozen=True)
@@ -194,9 +246,10 @@ def shortfalls(
     """Give all that is short, the cheapest figures first: draws are enough where nothing is.
 
     Length has to be within the limits for every parameter and log_prob, ESS of bulk and tails and
-    R-hat for every parameter; every walker has to move, as often as the others, and to be where
-    its ensemble is; no ensemble may be lost, and stragglers have to be too few to matter. A figure
-    that cannot be told (NaN) is short, save R-hat with one ensemble, which has none.
+    R-hat for every parameter, or for what the limits name instead; every walker has to move, as
+    often as the others, and to be where its ensemble is; no ensemble may be lost, and stragglers
+    have to be too few to matter. A figure that cannot be told (NaN) is short, save R-hat with one
+    ensemble, which has none.
 
     Parameters
     ----------
@@ -205,8 +258,8 @@ def shortfalls(
     limits : Limits
         What they have to reach.
     order : sequence of int, optional
-        The quantities as they are to be looked at: the parameters, and log_prob, which has the
-        number ``len(figures.names)``. Default: in this order.
+        The numbers of the quantities as they are to be looked at. Default: what the limits are
+        asked of, and log_prob.
     tick : callable
         Called between figures.
 
@@ -221,7 +274,7 @@ def shortfalls(
     if rare := int(np.sum(figures.rare & ~figures.stuck)):
         yield Shortfall("rare", value=rare, wanted=0)
     ndim = len(figures.names)
-    order = range(ndim + 1) if order is None else order
+    order = numbers(figures, limits) if order is None else order
     for i in order:
         if short := length(figures, i, limits):
             yield short
@@ -230,13 +283,28 @@ def shortfalls(
         yield short
     for criterion in (_ess_bulk, _ess_tail, _r_hat):
         for i in order:
-            if i < ndim and (short := criterion(figures, i, limits)):
+            if i != ndim and (short := criterion(figures, i, limits)):
                 yield short
             tick()
     if lost := lost_ensembles(figures):
         yield Shortfall("lost", value=float(len(lost)), wanted=0.0)
     if not figures.shift <= SHIFT:
         yield Shortfall("stragglers", figures.shifted, figures.shift, SHIFT)
+
+
+def numbers(figures: Figures, limits: Limits) -> list[int]:
+    """Return the numbers of the quantities that limits are asked of, log_prob last.
+
+    Parameters
+    ----------
+    figures : Figures
+        Whose ``quantities``.
+    limits : Limits
+        Of them ``names``.
+
+    """
+    names = figures.names if limits.names is None else limits.names
+    return [*(figures.quantities.index(name) for name in names), len(figures.names)]
 
 
 def stuck(figures: Figures) -> Shortfall | None:
@@ -265,7 +333,7 @@ def length(figures: Figures, i: int, limits: Limits) -> Shortfall | None:
     figures : Figures
         Of the draws.
     i : int
-        The parameter's place in ``figures.names``; their number for log_prob.
+        The quantity's place in ``figures.quantities``.
     limits : Limits
         Only ``length`` counts.
 
@@ -338,12 +406,12 @@ def lost_ensembles(figures: Figures) -> list[int]:
 
 def _ess_bulk(figures: Figures, i: int, limits: Limits) -> Shortfall | None:
     size = figures.ess_bulk(i)
-    return None if size >= limits.ess else _short("ess_bulk", figures.names[i], size, limits.ess)
+    return None if size >= limits.ess else _short("ess_bulk", _name(figures, i), size, limits.ess)
 
 
 def _ess_tail(figures: Figures, i: int, limits: Limits) -> Shortfall | None:
     size = figures.ess_tail(i)
-    return None if size >= limits.ess else _short("ess_tail", figures.names[i], size, limits.ess)
+    return None if size >= limits.ess else _short("ess_tail", _name(figures, i), size, limits.ess)
 
 
 def _r_hat(figures: Figures, i: int, limits: Limits) -> Shortfall | None:
@@ -352,11 +420,11 @@ def _r_hat(figures: Figures, i: int, limits: Limits) -> Shortfall | None:
     value = figures.r_hat(i)
     if value <= limits.r_hat:
         return None
-    return Shortfall("r_hat", figures.names[i], value, limits.r_hat)
+    return Shortfall("r_hat", _name(figures, i), value, limits.r_hat)
 
 
 def _name(figures: Figures, i: int) -> str:
-    return figures.names[i] if i < len(figures.names) else LOG_PROB
+    return figures.quantities[i]
 
 
 def _short(criterion: str, parameter: str, value: float, wanted: float) -> Shortfall:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .criteria import LOG_PROB, Limits, Shortfall, shortfalls
+from .criteria import Limits, Shortfall, looked_at, numbers, shortfalls
 from .statistics import ChainStatistics
 
 if TYPE_CHECKING:
@@ -109,12 +109,15 @@ class StopRules:
     until_enough : bool
         Whether the run goes on until the verdict is "enough": with neither of these, an ESS of 400
         and an R-hat of 1.01. Default: False.
+    until_of : str, optional
+        What they look at, see `criteria.looked_at`. Default: all parameters.
 
     """
 
     until_ess: float | None = None
     until_rhat: float | None = None
     until_enough: bool = False
+    until_of: str | None = None
     _worst: int = field(default=0, repr=False)
 
     @classmethod
@@ -124,10 +127,11 @@ class StopRules:
         Parameters
         ----------
         options : RunOptions
-            Of them, ``until_ess``, ``until_rhat`` and ``nsteps``.
+            Of them, ``until_ess``, ``until_rhat``, ``until_of`` and ``nsteps``.
 
         """
-        return cls(options.until_ess, options.until_rhat, options.nsteps == "auto")
+        enough = options.nsteps == "auto"
+        return cls(options.until_ess, options.until_rhat, enough, options.until_of)
 
     @property
     def given(self) -> bool:
@@ -154,12 +158,14 @@ class StopRules:
             None where the draws are enough.
 
         """
-        first = min(self._worst, statistics.ndim)
-        order = [first, *(i for i in range(statistics.ndim + 1) if i != first)]
-        limits = Limits.of(self.until_ess, self.until_rhat)
+        derived = statistics.quantities[statistics.ndim + 1 :]
+        names = looked_at(self.until_of, statistics.names, derived)
+        limits = Limits.of(self.until_ess, self.until_rhat, names)
+        order = numbers(statistics, limits)
+        order.sort(key=lambda i: i != self._worst)
         short = next(shortfalls(statistics, limits, order, tick), None)
         if short is not None and short.parameter:
-            self._worst = [*statistics.names, LOG_PROB].index(short.parameter)
+            self._worst = statistics.quantities.index(short.parameter)
         return short
 
 

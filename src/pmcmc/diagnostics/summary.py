@@ -45,8 +45,8 @@ class Summary:
     kept, steps : int
         Kept steps of the shortest ensemble, and its steps with those that were thinned out.
     rank_taus : tuple of ndarray (ensemble,)
-        Autocorrelation time of the ranks of each parameter, and last of log_prob, in steps; of
-        each ensemble that has draws.
+        Autocorrelation time of the ranks of each quantity, in steps; of each ensemble that has
+        draws.
     offsets : ndarray (ensemble, walker)
         How far a walker's mean is from its ensemble's at most, in standard errors.
     farthest_in : ndarray of int (ensemble, walker)
@@ -102,13 +102,23 @@ class Summary:
         """Names of the parameters."""
         return tuple(row.name for row in self.rows)
 
+    @property
+    def all_rows(self) -> tuple[Row, ...]:
+        """The figures of all quantities: parameters, log_prob, derived parameters."""
+        return (*self.rows, self.log_prob, *self.derived)
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Names of all quantities, in this order."""
+        return tuple(row.name for row in self.all_rows)
+
     def rank_tau(self, i: int) -> FloatArray:
         """Return the autocorrelation time of a quantity's ranks in each ensemble, in steps.
 
         Parameters
         ----------
         i : int
-            The parameter's place in ``names``; their number for log_prob.
+            The quantity's place in ``quantities``.
 
         Returns
         -------
@@ -124,7 +134,7 @@ class Summary:
         Parameters
         ----------
         i : int
-            The parameter's place in ``names``.
+            The quantity's place in ``quantities``.
 
         Returns
         -------
@@ -132,7 +142,7 @@ class Summary:
             NaN if it cannot be told.
 
         """
-        return self.rows[i].ess_bulk
+        return self.all_rows[i].ess_bulk
 
     def ess_tail(self, i: int) -> float:
         """Return the effective number of draws for a parameter's 5% and 95% quantiles.
@@ -140,7 +150,7 @@ class Summary:
         Parameters
         ----------
         i : int
-            The parameter's place in ``names``.
+            The quantity's place in ``quantities``.
 
         Returns
         -------
@@ -148,7 +158,7 @@ class Summary:
             The lesser of the two; NaN if one cannot be told.
 
         """
-        return self.rows[i].ess_tail
+        return self.all_rows[i].ess_tail
 
     def r_hat(self, i: int) -> float:
         """Return a parameter's R-hat.
@@ -156,7 +166,7 @@ class Summary:
         Parameters
         ----------
         i : int
-            The parameter's place in ``names``.
+            The quantity's place in ``quantities``.
 
         Returns
         -------
@@ -164,7 +174,7 @@ class Summary:
             NaN with one ensemble, or if it cannot be told.
 
         """
-        return self.rows[i].r_hat
+        return self.all_rows[i].r_hat
 
     @property
     def nensembles(self) -> int:
@@ -257,7 +267,7 @@ def summarize(statistics: ChainStatistics, kind: str = "quantiles") -> Summary:
     ndim = statistics.ndim
     *rows, log_prob = (_row(statistics, i, kind) for i in range(ndim + 1))
     derived = (_row(statistics, i, kind) for i in range(ndim + 1, len(statistics.quantities)))
-    taus = tuple(statistics.rank_tau(i) for i in range(ndim + 1))
+    taus = tuple(statistics.rank_tau(i) for i in range(len(statistics.quantities)))
     rows_of = np.array(statistics.rows)
     with np.errstate(divide="ignore", invalid="ignore"):
         acceptance = statistics.moves / rows_of[:, None]

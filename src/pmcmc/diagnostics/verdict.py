@@ -11,7 +11,16 @@ import numpy as np
 
 from ..text import count_text, ordinal_text, some_text
 from .advice import Continuation, begin_elsewhere, run_longer
-from .criteria import FAR, LOG_PROB, LONG, Limits, Shortfall, lost_ensembles, shortfalls
+from .criteria import (
+    FAR,
+    LOG_PROB,
+    LONG,
+    Limits,
+    Shortfall,
+    lost_ensembles,
+    numbers,
+    shortfalls,
+)
 from .summary import Summary
 from .table import Row
 from .walkers import Division
@@ -49,6 +58,7 @@ def assess(
     until_ess: float | None = None,
     until_rhat: float | None = None,
     how: Continuation = _FROM_A_FILE,
+    names: tuple[str, ...] | None = None,
 ) -> Verdict:
     """Return the verdict on a run.
 
@@ -61,6 +71,8 @@ def assess(
         was. See `criteria.Limits.of`.
     how : Continuation
         How the run can go on. Default: from a file, with more steps.
+    names : tuple of str, optional
+        What is looked at, see `criteria.looked_at`. Default: all parameters.
 
     Returns
     -------
@@ -68,10 +80,13 @@ def assess(
 
     """
     short: dict[str, list[Shortfall]] = {}
-    for shortfall in shortfalls(summary, Limits.of(until_ess, until_rhat)):
+    limits = Limits.of(until_ess, until_rhat, names)
+    for shortfall in shortfalls(summary, limits):
         short.setdefault(shortfall.criterion, []).append(shortfall)
     if not short:
-        return Verdict(True, (_enough(summary), *_notes(summary, faulty=False)))
+        return Verdict(
+            True, (_enough(summary, numbers(summary, limits)), *_notes(summary, faulty=False))
+        )
     faults = [*_divided(summary.divisions), *_walkers(summary, short)]
     advice = begin_elsewhere(summary, how)
     if not summary.divisions:  # else what is short follows from that
@@ -238,21 +253,21 @@ def _by_value(
     return told, [s.parameter for s in found if math.isnan(s.value)]
 
 
-def _worst(summary: Summary, figure: str, sign: int) -> Row | None:
-    rows = [r for r in summary.rows if math.isfinite(getattr(r, figure))]
+def _worst(rows: Sequence[Row], figure: str, sign: int) -> Row | None:
+    rows = [r for r in rows if math.isfinite(getattr(r, figure))]
     return max(rows, key=lambda r: sign * float(getattr(r, figure)), default=None)
 
 
-def _enough(summary: Summary) -> str:
-    ess, r_hat = _worst(summary, "ess", -1), _worst(summary, "r_hat", 1)
+def _enough(summary: Summary, which: Sequence[int]) -> str:
+    rows = [summary.all_rows[i] for i in which[:-1]]  # without log_prob
+    ess, r_hat = _worst(rows, "ess", -1), _worst(rows, "r_hat", 1)
     assert ess is not None
-    taus = [float(np.mean(times)) for times in summary.rank_taus]
-    i = int(np.argmax(taus))
-    name = (*summary.names, LOG_PROB)[i]
+    tau, i = max((float(np.mean(summary.rank_taus[i])), -k) for k, i in enumerate(which))
+    name = summary.quantities[which[-i]]
     agreed = f", R-hat at most {r_hat.r_hat:.3f} ({r_hat.name})" if r_hat is not None else ""
     return (
         f"enough: ESS at least {ess.ess:.0f} ({ess.name}){agreed}, ensembles of "
-        f"{summary.steps / taus[i]:.0f} tau ({name}), all walkers mix"
+        f"{summary.steps / tau:.0f} tau ({name}), all walkers mix"
     )
 
 

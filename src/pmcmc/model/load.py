@@ -84,6 +84,20 @@ def find(model: str) -> Path | None:
     return None
 
 
+def source(model: str) -> str:
+    """Return the text of a model's file; empty where it cannot be read."""
+    path = find(model)
+    if path is None:
+        spec = importlib.util.find_spec(
+            f"pmcmc.model.examples.{model}" if is_builtin(model) else model
+        )
+        path = Path(spec.origin) if spec is not None and spec.origin else None
+    try:
+        return path.read_text(errors="replace") if path is not None else ""
+    except OSError:
+        return ""
+
+
 def read(model: str) -> dict[str, Any]:
     """Run a model and return the keyword arguments of its Problem.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import inspect
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -104,7 +105,7 @@ class Problem:
         labels: Mapping[str, str] | None = None,
         name: str = "problem",
     ) -> None:
-        self.name = name
+        self.name, self.source = name, ""
         self.parameters = Parameters.read(parameters, ndim)
         self.names, self.ndim = self.parameters.names, len(self.parameters.names)
         self.priors, self.fixed = self.parameters.priors, self.parameters.fixed
@@ -142,7 +143,9 @@ class Problem:
             return problem
         found = load.read(model)
         try:
-            return Problem(**found, name=load.stem(model))
+            problem = Problem(**found, name=load.stem(model))
+            problem.source = load.source(model)
+            return problem
         except ModelError as exc:
             raise ModelError(f"the model {model} is not complete: {exc}") from None
         except TypeError as exc:
@@ -443,6 +446,15 @@ class Problem:
             (low if np.isfinite(low) else None, high if np.isfinite(high) else None)
             for low, high in pairs
         )
+
+    def source_text(self) -> str:
+        """Return the text of the model's file, else of its function, as far as it is there."""
+        if self.source:
+            return self.source
+        try:
+            return inspect.getsource(self._whole or self._likelihood or object)
+        except (OSError, TypeError):
+            return ""
 
     def fingerprint(self) -> str:
         """Return a hash of ``settings``."""

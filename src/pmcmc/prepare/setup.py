@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..diagnostics.criteria import looked_at
 from ..diagnostics.statistics import ChainStatistics
 from ..diagnostics.stopping import CHECKS, StopRules, room, rooms
 from ..errors import ModelError, StoreError, UsageError
@@ -28,6 +32,8 @@ from .output import OutputClaim
 from .plan import Plan, make_plan
 from .probe import Probe, compare, probe
 from .sizes import check_sizes, room_remark
+
+_LONGEST_SOURCE = 2**18  # characters of a model that the file keeps
 
 
 @dataclass(frozen=True)
@@ -205,6 +211,13 @@ def _config(options: RunOptions, moves: Moves, **known: Any) -> dict[str, Any]:
     return config
 
 
+def _origin(problem: Problem, size: int) -> dict[str, str]:
+    """Return what there is to tell of how the run was started."""
+    command = [Path(sys.orig_argv[0]).name, *sys.orig_argv[1:]] if sys.orig_argv else []
+    source = problem.source_text()[:_LONGEST_SOURCE]
+    return {"command": shlex.join(command), "ranks": str(size), "model": source}
+
+
 def _begin(
     problem: Problem, found: Mapping[str, Any], size: int, hosts: int, seconds: float
 ) -> Setup:
@@ -231,7 +244,9 @@ def _begin(
         derived=tuple(problem.derived()),
         labels=problem.labels,
         bounds=problem.bounds(),
+        origin=_origin(problem, size),
     )
+    looked_at(options.until_of, header.names, header.derived_names)  # raises if one is not there
     check_sizes(header)
     drawn, settled = options.seed is None, _needs_no_check(plan, options)
     return Setup(plan, header, options, hosts, seconds, drawn, settled=settled)
@@ -268,6 +283,7 @@ def _go_on(
         remarks.append(remark)
     settled = _settled(plan, options, reader)
     header = replace(reader.header, steps=steps, config=_config(options, moves))
+    looked_at(options.until_of, header.names, header.derived_names)
     check_sizes(header)
     finished = reader.status == "finished" and plan.steps == reader.header.steps
     if settled and not finished and _enough(StopRules.of(options), reader):

@@ -15,9 +15,11 @@ from ..diagnostics.summary import Summary
 from ..storage.timings import OWN
 from ..text import announced, duration_text, progress_bar, span_text
 from .html import MADE_BY, escape, fixed_line, image, parameters_table, png, table, verdict_box
+from .methods import methods_text
 from .plots import pictures
 from .plots.rendering import render
 from .result import Result
+from .tables import best_draw, latex_table, markdown_table
 
 _RANKS = 64  # shown one by one
 _TIMES = (("work", "log_prob"), ("wait", "waiting"), ("write", "writing"))
@@ -35,6 +37,8 @@ th:first-child, td:first-child, table.facts td { text-align: left; }
 .bar { display: inline-block; width: 16rem; height: .9rem; background: #eee; white-space: nowrap;
   font-size: 0; } .bar i { display: inline-block; height: 100%; }
 .work { background: #2a7; } .wait { background: #d80; } .write { background: #48c; }
+pre { white-space: pre-wrap; background: #f6f6f6; padding: .6rem; font-size: 14px; }
+table.facts td:last-child { overflow-wrap: anywhere; }
 .key i { display: inline-block; width: .9rem; height: .9rem; margin: 0 .3rem 0 1rem; }
 """
 _CAPTIONS = {
@@ -89,10 +93,16 @@ def report(result: Result, parallel: bool = False) -> str:
             parts.append(image(data, caption))
             done(1)
     parts += [
+        "<h2>To be pasted</h2>",
+        _folded("A table in LaTeX", latex_table(result, [*summary.rows, *summary.derived])),
+        _folded("A table in Markdown", markdown_table(result, [*summary.rows, *summary.derived])),
+        _folded("A paragraph of methods", methods_text(result, summary, verdict.enough)),
+        _folded("The best draw, as a start", best_draw(summary)),
         "<h2>Time</h2>",
         _times(result),
         "<h2>Settings</h2>",
         _facts(_settings(result)),
+        *_model(result),
         "<h2>Versions</h2>",
         _facts(_versions(result)),
     ]
@@ -172,8 +182,42 @@ def _time_line(name: str, rows: Any) -> list[str]:
     ]
 
 
+def _folded(title: str, text: str) -> str:
+    """Return a text that is shown when its title is clicked."""
+    return f"<details><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>"
+
+
+def _model(result: Result) -> list[str]:
+    """Return the priors, and the text of the model, where the file has them."""
+    settings, origin = result.reader.header.settings, result.reader.header.origin
+    parts = []
+    if priors := settings.get("priors"):
+        facts = list(zip(result.names, map(str, priors), strict=False))
+        facts += [(name, f"fixed at {value:.10g}") for name, value in result.fixed.items()]
+        parts += ["<h2>Priors</h2>", _facts(facts)]
+    if origin.get("model"):
+        parts += ["<h2>Model</h2>", _folded("Its text", origin["model"])]
+    return parts
+
+
+def _cost(result: Result) -> list[tuple[str, str]]:
+    """Return wall time, ranks and core-hours, as far as jobs ended in order."""
+    rows = result.reader.timings()
+    if not len(rows):
+        return []
+    total, ranks = float(rows["wall"].sum()), int(rows["ranks"].sum())
+    return [
+        ("wall time", duration_text(total / max(1, ranks))),
+        ("ranks", str(ranks)),
+        ("core-hours", f"{total / 3600:.3g}"),
+    ]
+
+
 def _settings(result: Result) -> list[tuple[str, str]]:
-    facts = [
+    origin = result.reader.header.origin
+    facts = [("command", origin["command"])] if origin.get("command") else []
+    facts += [
+        *_cost(result),
         ("ensembles", f"{result.nensembles} of {result.nwalkers} walkers"),
         (
             "steps",
@@ -182,6 +226,7 @@ def _settings(result: Result) -> list[tuple[str, str]]:
     ]
     told = {k: v for k, v in result.config.items() if v not in (None, False)}
     told["seed"] = result.seed  # also where it was drawn
+    told["moves"] = "; ".join(map(str, result.reader.header.settings.get("moves", [])))
     return facts + [(k, v if isinstance(v, str) else json.dumps(v)) for k, v in told.items()]
 
 

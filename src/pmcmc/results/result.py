@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..diagnostics.advice import Continuation
+from ..diagnostics.criteria import looked_at
 from ..diagnostics.statistics import ChainStatistics
 from ..diagnostics.summary import Summary, summarize
 from ..diagnostics.table import KINDS
@@ -335,6 +336,8 @@ class Result(Draws):
 
         """
         rules = (self.config.get("until_ess"), self.config.get("until_rhat"))
+        header = self.reader.header
+        names = looked_at(self.config.get("until_of"), self.names, header.derived_names)
         how = Continuation(
             resumable=self.path is not None,
             open_ended=self.open_ended,
@@ -343,7 +346,7 @@ class Result(Draws):
         )
         if isinstance(self.reader, CutReader):
             how = replace(how, thin=self.reader.thin, left_out=self.reader.left_out)
-        return assess(summary, *rules, how)
+        return assess(summary, *rules, how, names)
 
     def statistics(self) -> ChainStatistics:
         """Return what works out single figures of the draws.

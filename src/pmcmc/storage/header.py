@@ -12,7 +12,7 @@ from ..model.parameters import Parameters
 
 PHASES = ("burnin", "ensembles")
 DATASETS = ("chain", "log_prob", "blobs")  # of an ensemble, in the order of their checksums
-_RULES = ("until_ess", "until_rhat")
+_RULES = ("until_ess", "until_rhat", "until_of")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Header:
         What plots and exports write for a name.
     bounds : tuple of (float or None, float or None)
         Where each parameter's prior is not zero, None for no bound; empty without priors.
+    origin : dict
+        How the run was started: command, ranks, and the text of the model.
     checksums : bool
         Whether records hold the checksums of draws; files of before have none.
 
@@ -63,6 +65,7 @@ class Header:
     derived: tuple[tuple[str, Place], ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
     bounds: tuple[tuple[float | None, float | None], ...] = ()
+    origin: dict[str, str] = field(default_factory=dict)
     checksums: bool = True
 
     @property

@@ -66,6 +66,7 @@ def lay_out(file: h5py.File, header: Header) -> None:
             "derived": json.dumps(header.derived),
             "labels": json.dumps(header.labels),
             "bounds": json.dumps(header.bounds),
+            "origin": json.dumps(header.origin),
         }
     )
     file.create_dataset("parameter_names", data=list(header.names), dtype=h5py.string_dtype())
@@ -157,6 +158,7 @@ def read_header(file: h5py.File) -> Header:
         ),
         labels={k: printable(str(v)) for k, v in json.loads(attrs.get("labels", "{}")).items()},
         bounds=tuple((low, high) for low, high in json.loads(attrs.get("bounds", "[]"))),
+        origin={str(k): str(v) for k, v in json.loads(attrs.get("origin", "{}")).items()},
         checksums="checksums" in (file["state"].dtype["ensembles"].base.names or ()),
     )
 

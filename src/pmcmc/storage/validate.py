@@ -42,8 +42,8 @@ _INTEGERS = {  # attributes of the file, and the least of each
     "thin_by": 1,
 }
 _TEXTS = ("format", "pmcmc_version", "problem", "fingerprint", "settings", "config")
-_LATER = ("derived", "labels", "bounds")  # files of before have none
-_USED = ("nsteps", "burnin", "rescue", "until_ess", "until_rhat")  # of the options
+_LATER = ("derived", "labels", "bounds", "origin")  # files of before have none
+_USED = ("nsteps", "burnin", "rescue", "until_ess", "until_rhat", "until_of")  # of the options
 _POSITIONS = 624  # of MT19937: numpy trusts them
 
 

@@ -104,7 +104,7 @@ def test_on_ranks_one_of_them_refuses(pmcmc_run):
         ),
         (
             "parameters = {'a': 3}\ndef log_likelihood(t): return 0.0",
-            ["prior of a is 3", "frozen"],
+            ["all parameters are fixed", "give a prior"],
         ),
         ("x = 1 +", ["SyntaxError", "line 1"]),
         (MODEL.replace("float(theta @ theta)", "theta"), ["shape (2,)", "a = 0.0", "sum missing"]),

@@ -9,11 +9,20 @@ from hypothesis import strategies as st
 
 from fake_run import Readable, ar1
 from pmcmc.diagnostics import estimators
-from pmcmc.diagnostics.criteria import Limits, Shortfall, length, lost_ensembles, shortfalls, stuck
+from pmcmc.diagnostics.criteria import (
+    Limits,
+    Shortfall,
+    length,
+    looked_at,
+    lost_ensembles,
+    shortfalls,
+    stuck,
+)
 from pmcmc.diagnostics.statistics import ChainStatistics
 from pmcmc.diagnostics.stopping import StopRules
 from pmcmc.diagnostics.summary import summarize
 from pmcmc.diagnostics.verdict import assess
+from pmcmc.errors import UsageError
 
 GOOD = {
     "seed": 1, "nensembles": 4, "nwalkers": 8, "ndim": 2, "rows": 900, "uneven": 0, "rho": 0.5,
@@ -143,6 +152,7 @@ class Told:
     """Figures that are given, as few as a test needs."""
 
     names, nensembles, kept, steps = ("a", "b"), 4, 1000, 1000
+    quantities = (*names, "log_prob")
     stuck, low = np.zeros((4, 8), dtype=bool), np.zeros((4, 8), dtype=int)
     shift, shifted = 0.0, ""
     rare, offsets = np.zeros((4, 8), dtype=bool), np.full((4, 8), 6.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..text import count_text, span_text
 from .result import Result
 
 _WIDTH = 80
+_MOVE = re.compile(r"(\w+)\(.*\): ([\d.e+-]+)")
 _SOURCES = """\
 emcee: Foreman-Mackey et al. 2013, PASP 125, 306, doi:10.1086/670067
 affine-invariant ensembles: Goodman and Weare 2010, CAMCoS 5, 65, doi:10.2140/camcos.2010.5.65
@@ -33,7 +35,8 @@ def methods_text(result: Result, summary: Summary, enough: bool) -> str:
 
     """
     header = result.reader.header
-    moves = "; ".join(map(str, header.settings.get("moves", []))) or "emcee's default"
+    given = map(str, header.settings.get("moves", []))
+    moves = ", ".join(map(_short, given)) or "emcee's default"
     taus = [float(np.mean(times)) for times in summary.rank_taus[: result.ndim + 1]]
     ess = [row.ess for row in summary.rows if math.isfinite(row.ess)]
     r_hats = [row.r_hat for row in summary.rows if math.isfinite(row.r_hat)]
@@ -55,3 +58,9 @@ def methods_text(result: Result, summary: Summary, enough: bool) -> str:
     if not enough:
         text += " NOT ENOUGH by pmcmc's criteria: see the verdict before you cite these figures."
     return "\n".join([*textwrap.wrap(text, _WIDTH), "", _SOURCES])
+
+
+def _short(move: str) -> str:
+    """Return a move without its arguments, and its share of the steps."""
+    found = _MOVE.fullmatch(move)
+    return f"{found[1]} ({float(found[2]):.0%})" if found else move

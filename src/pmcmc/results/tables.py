@@ -188,7 +188,7 @@ def comparison_table(found: dict[str, Any]) -> str:
                 ]
             )
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines.append(f"1st: {found['files'][0]}, 2nd: {file}")
+        lines += [f"1st: {found['files'][0]}", f"2nd: {file}"]
         for row in cells:
             name, *rest = row
             text = "".join(f"{c:>{w + 2}}" for c, w in zip(rest, widths[1:], strict=True))

@@ -197,7 +197,7 @@ def comparison_table(found: dict[str, Any]) -> str:
         count = len(found["parameters"])
         lines.append(
             f"largest difference: {largest:.1f} standard errors, of {count} compared"
-            + (" (beyond 4: the runs do not agree)" if largest > 4 else "")
+            + ("\nbeyond 4: the runs do not agree" if largest > 4 else "")
         )
     return "\n".join(lines)
 

@@ -32,6 +32,7 @@ CONTRACT = {
     "thin_by": 1,
     "until_ess": None,
     "until_rhat": None,
+    "until_of": "parameters",
     "checkpoint": 60,
     "max_time": None,
     "stop_grace": 30,

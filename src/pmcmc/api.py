@@ -109,8 +109,8 @@ def run(
     until_rhat : float
         Stop when the R-hat of every parameter is that low. Default: no such rule.
     until_of : str or list of str
-        What stop rules and verdict look at: "parameters", "derived", or names. Default:
-        "parameters".
+        What stop rules and verdict look at: "parameters", "derived", or names.
+        Default: "parameters".
     checkpoint : float
         Write the draws at least every so many seconds. Default: 60.
     max_time : float or str

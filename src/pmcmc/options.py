@@ -258,12 +258,11 @@ class RunOptions:
         "R",
         "stop when the R-hat of every parameter is that low (exit status 3: nsteps too few)",
     )
-    until_of: str | None = _option(
-        None,
+    until_of: str = _option(
+        "parameters",
         _names,
         "NAMES",
-        "what stop rules and verdict look at: parameters (default), derived, or names, as in "
-        "m,ecc",
+        "what stop rules and verdict look at: parameters, derived, or names, as in m,ecc",
     )
     checkpoint: float = _option(60.0, _seconds, "SECONDS", "write the draws at least this often")
     max_time: float | None = _option(

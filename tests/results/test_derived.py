@@ -321,3 +321,29 @@ def test_the_command_line_takes_their_names(result, tmp_path):
     command = [sys.executable, "-m", "pmcmc", "plot", str(result.path), "--parameters", "amp,ecc"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_stop_rules_and_verdict_look_at_them_where_asked(tmp_path):
+    """The derived angle is slow where the parameters are quick: a rule on it takes longer."""
+    given = {"nwalkers": 16, "nensembles": 2, "burnin": 50, "until_ess": 300, "seed": 1}
+
+    def slow(t):  # a function of log_prob's slowest direction alone
+        return -0.5 * float(t @ t), float(np.sign(t[0]) * abs(t[0]) ** 0.1)
+
+    problem = pmcmc.Problem(
+        lambda t: slow(t), ["a", "b"], initial=[0.0, 0.0], derived=["s"], blobs_dtype=float
+    )
+    usual = pmcmc.run(problem, **given)
+    asked = pmcmc.run(problem, until_of="derived", output=tmp_path / "x.h5", **given)
+    assert asked.config["until_of"] == "derived"
+    assert usual.steps != asked.steps
+    told = " ".join(asked.verdict().lines)
+    assert told.startswith("enough: ESS at least")
+    assert "(s)" in told
+    again = pmcmc.run(problem, output=tmp_path / "x.h5", resume=True)
+    assert again.steps == asked.steps
+    both = pmcmc.run(problem, until_of=["a", "s"], **given)
+    assert both.config["until_of"] == "a,s"
+    for wrong, message in (("z", "until_of names 'z'"), (3, "until_of: expected parameters")):
+        with pytest.raises(UsageError, match=message):
+            pmcmc.run(problem, until_of=wrong, **given)

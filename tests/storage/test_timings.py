@@ -35,7 +35,7 @@ def quick_disk(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
-    monkeypatch.setattr("pmcmc.results.report.figures", lambda result, *, summary: ())
+    monkeypatch.setattr("pmcmc.results.report.pictures", lambda result, *, summary: [])
 
 
 @pytest.fixture

@@ -141,15 +141,16 @@ class Problem:
         if model.endswith(load.ENDING):
             problem: Problem = parcel.read_problem(Path(model), os.environ)
             return problem
+        source = load.source(model)  # the model may change the working directory
         found = load.read(model)
         try:
-            problem = Problem(**found, name=load.stem(model))
-            problem.source = load.source(model)
-            return problem
+            made = Problem(**found, name=load.stem(model))
         except ModelError as exc:
             raise ModelError(f"the model {model} is not complete: {exc}") from None
         except TypeError as exc:
             raise ModelError(f"the model {model} has a name of the wrong type: {exc}") from None
+        made.source = source
+        return made
 
     def __repr__(self) -> str:
         """Return its name and parameters."""

@@ -12,7 +12,7 @@ from ..model.parameters import Parameters
 
 PHASES = ("burnin", "ensembles")
 DATASETS = ("chain", "log_prob", "blobs")  # of an ensemble, in the order of their checksums
-_RULES = ("until_ess", "until_rhat", "until_of")
+_RULES = ("until_ess", "until_rhat")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,8 @@ class Header:
     @property
     def asked(self) -> tuple[Any, ...]:
         """What may change when a run goes on, and is to be seen in its file."""
-        return (self.steps, self.burnin, *(self.config.get(k) for k in _RULES))
+        of = self.config.get("until_of", "parameters")  # files of before have none
+        return (self.steps, self.burnin, of, *(self.config.get(k) for k in _RULES))
 
     @property
     def ndim(self) -> int:

@@ -324,19 +324,19 @@ def test_the_command_line_takes_their_names(result, tmp_path):
 
 
 def test_stop_rules_and_verdict_look_at_them_where_asked(tmp_path):
-    """The derived angle is slow where the parameters are quick: a rule on it takes longer."""
-    given = {"nwalkers": 16, "nensembles": 2, "burnin": 50, "until_ess": 300, "seed": 1}
+    """The derived quantity forgets where it was as soon as a walker moves: it is soon enough."""
+    given = {"nwalkers": 16, "nensembles": 2, "burnin": 50, "until_ess": 1500, "seed": 1}
 
-    def slow(t):  # a function of log_prob's slowest direction alone
-        return -0.5 * float(t @ t), float(np.sign(t[0]) * abs(t[0]) ** 0.1)
+    def quick(t):
+        return -0.5 * float(t @ t), float(np.sin(1e6 * t[0]))
 
     problem = pmcmc.Problem(
-        lambda t: slow(t), ["a", "b"], initial=[0.0, 0.0], derived=["s"], blobs_dtype=float
+        quick, ["a", "b"], initial=[0.0, 0.0], derived=["s"], blobs_dtype=float
     )
     usual = pmcmc.run(problem, **given)
     asked = pmcmc.run(problem, until_of="derived", output=tmp_path / "x.h5", **given)
     assert asked.config["until_of"] == "derived"
-    assert usual.steps != asked.steps
+    assert usual.steps > asked.steps
     told = " ".join(asked.verdict().lines)
     assert told.startswith("enough: ESS at least")
     assert "(s)" in told

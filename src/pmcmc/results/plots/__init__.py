@@ -68,7 +68,7 @@ def pictures(
         If there is no such parameter.
 
     """
-    result.statistics()  # says so if there are none
+    every = result.statistics()  # says so if there are none
     _check_libraries()
     statistics = ChainStatistics(result.reader, most=_VALUES)
     wanted = result.checked(names)
@@ -90,7 +90,7 @@ def pictures(
         return {division.ensemble: division.trapped for division in found}
 
     planned: list[tuple[str, Callable[[], Any]]] = [
-        ("corner", partial(draw_corner, statistics, shown[:in_corner], labels, marked))
+        ("corner", partial(draw_corner, statistics, every, shown[:in_corner], labels, marked))
     ]
     for name, some in _pages("trace", [*shown, statistics.ndim], page):
         draw = partial(draw_trace, result, statistics, some, trapped, labels, marked)

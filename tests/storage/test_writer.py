@@ -494,6 +494,14 @@ def test_a_file_that_this_process_has_open_can_be_read_and_grow(tmp_path):
     assert_holds(RunReader(path), draws, (8, 7))
 
 
+def test_a_file_that_another_program_cuts_is_not_called_safe(tmp_path):
+    path = tmp_path / "x.h5"
+    store, draws = write(path, "number", COMMITS[:2], finish=False)
+    os.truncate(path, 3000)
+    with pytest.raises(StoreError, match=r"(?s)x\.h5 cannot be written: .*can no longer be read"):
+        store.commit([draws.block(0, *(c[0] for c in COMMITS[1:3]))])
+
+
 def test_a_file_that_went_away_fails_the_commit_by_name(tmp_path):
     store, draws = write(tmp_path / "x.h5", commits=COMMITS[:1], finish=False)
     (tmp_path / "x.h5").unlink()

@@ -395,6 +395,14 @@ class RunWriter:
                 group["blobs"][at] = rows.blobs
 
 
+def _is_readable(path: Path) -> bool:
+    try:
+        RunReader(path)
+    except StoreError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def _as_store_error(path: Path | None, more: str = "") -> Iterator[None]:
     failure = None
@@ -407,5 +415,7 @@ def _as_store_error(path: Path | None, more: str = "") -> Iterator[None]:
             f"{shown_path(path)} was removed or renamed while the run wrote it: what it held is "
             "lost to this run"
         )
+    if failure is not None and more and path is not None and not _is_readable(path):
+        more = "\n  It can no longer be read, by what another program did to it"
     if failure is not None:  # apart from it: h5py's objects hang on its frames, and must not last
         raise StoreError(f"{shown_path(path)} cannot be written: {failure}{more}")

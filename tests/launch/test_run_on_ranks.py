@@ -256,7 +256,7 @@ def test_a_script_is_not_run_again_in_the_ranks(tmp_path):
 
 
 def test_ctrl_c_gives_what_there_is_and_the_script_goes_on(tmp_path):
-    process = script(tmp_path, 0.006, "x.h5")
+    process = script(tmp_path, 0.02, "x.h5")
     begun(process, tmp_path / "x.h5")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)

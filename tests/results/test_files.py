@@ -78,14 +78,14 @@ def sampled(tmp_path):
 @pytest.mark.slow
 def test_report_and_plot_know_their_own(tmp_path, sampled, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    commands.plot(sampled, Path("."), ["a"], False, 0, 1)
+    commands.plot([sampled], Path("."), ["a"], [], "png", False, 0, 1)
     commands.report(sampled, None, False, 0, 1)
     capsys.readouterr()
     (tmp_path / "x-trace.png").write_bytes(b"mine")
     with pytest.raises(UsageError, match=r"x-trace.png was not made by pmcmc"):
-        commands.plot(sampled, Path("."), ["a"], False, 0, 1)
+        commands.plot([sampled], Path("."), ["a"], [], "png", False, 0, 1)
     assert (tmp_path / "x-trace.png").read_bytes() == b"mine"
-    commands.plot(sampled, Path("."), ["a"], True, 0, 1)
+    commands.plot([sampled], Path("."), ["a"], [], "png", True, 0, 1)
     commands.report(sampled, None, False, 0, 1)
     assert (tmp_path / "x-trace.png").read_bytes().startswith(b"\x89PNG")
 

@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from fake_run import Readable, ar1
 from pmcmc.diagnostics import estimators
 from pmcmc.diagnostics.criteria import (
-    Limits,
     Shortfall,
     length,
-    looked_at,
     lost_ensembles,
     shortfalls,
     stuck,
 )
+from pmcmc.diagnostics.limits import Limits, looked_at
 from pmcmc.diagnostics.statistics import ChainStatistics
 from pmcmc.diagnostics.stopping import StopRules
 from pmcmc.diagnostics.summary import summarize
@@ -286,3 +285,6 @@ def test_what_cannot_be_looked_at():
     with pytest.raises(UsageError, match="log_prob returns no derived parameters"):
         looked_at("derived", ("a", "b"), ())
     assert looked_at("derived", ("derived",), ()) == ("derived",)
+    # the default is all of them, though one is called so
+    assert looked_at("parameters", ("a", "parameters"), ()) is None
+    assert looked_at(None, ("a", "parameters"), ()) is None

@@ -13,7 +13,8 @@ import emcee
 import numpy as np
 
 from fake_run import Readable
-from pmcmc.diagnostics.criteria import Limits, length, shortfalls
+from pmcmc.diagnostics.criteria import length, shortfalls
+from pmcmc.diagnostics.limits import Limits
 from pmcmc.diagnostics.statistics import ChainStatistics
 from pmcmc.diagnostics.stopping import checks
 from pmcmc.sampler.moves import parse_moves

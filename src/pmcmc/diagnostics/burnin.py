@@ -12,7 +12,8 @@ import numpy as np
 from ..storage.cut import SubstitutedReader
 from ..storage.reader import RunReader
 from ..text import count_text
-from .criteria import Limits, length, mixing, stuck
+from .criteria import length, mixing, stuck
+from .limits import Limits
 from .statistics import ChainStatistics
 from .walkers import Division, divisions, massless
 

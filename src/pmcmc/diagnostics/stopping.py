@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .criteria import Limits, Shortfall, looked_at, numbers, shortfalls
+from .criteria import Shortfall, numbers, shortfalls
+from .limits import Limits, looked_at
 from .statistics import ChainStatistics
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class StopRules:
         Whether the run goes on until the verdict is "enough": with neither of these, an ESS of 400
         and an R-hat of 1.01. Default: False.
     until_of : str, optional
-        What they look at, see `criteria.looked_at`. Default: all parameters.
+        What they look at, see `limits.looked_at`. Default: all parameters.
 
     """
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .criteria import FAR, LONG
+from .criteria import FAR
 from .intervals import highest_density, mode
+from .limits import LONG
 from .statistics import ChainStatistics
 from .table import EnsembleRow, Row, ensembles_table, fixed_lines, parameters_table
 from .walkers import Division, divisions

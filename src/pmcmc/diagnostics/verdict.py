@@ -14,13 +14,12 @@ from .advice import Continuation, begin_elsewhere, run_longer
 from .criteria import (
     FAR,
     LOG_PROB,
-    LONG,
-    Limits,
     Shortfall,
     lost_ensembles,
     numbers,
     shortfalls,
 )
+from .limits import LONG, Limits
 from .summary import Summary
 from .table import Row
 from .walkers import Division
@@ -68,11 +67,11 @@ def assess(
         Of the draws.
     until_ess, until_rhat : float, optional
         What was asked for, an effective number of draws and an R-hat; 400 and 1.01 where neither
-        was. See `criteria.Limits.of`.
+        was. See `limits.Limits.of`.
     how : Continuation
         How the run can go on. Default: from a file, with more steps.
     names : tuple of str, optional
-        What is looked at, see `criteria.looked_at`. Default: all parameters.
+        What is looked at, see `limits.looked_at`. Default: all parameters.
 
     Returns
     -------

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..diagnostics.criteria import looked_at
+from ..diagnostics.limits import looked_at
 from ..diagnostics.statistics import ChainStatistics
 from ..diagnostics.stopping import CHECKS, StopRules, room, rooms
 from ..errors import ModelError, StoreError, UsageError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..diagnostics.advice import Continuation
-from ..diagnostics.criteria import looked_at
+from ..diagnostics.limits import looked_at
 from ..diagnostics.statistics import ChainStatistics
 from ..diagnostics.summary import Summary, summarize
 from ..diagnostics.table import KINDS

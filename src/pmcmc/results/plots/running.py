@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...diagnostics.criteria import LONG, Limits
 from ...diagnostics.estimators import (
     TAILS,
     autocorrelation_time,
@@ -18,6 +17,7 @@ from ...diagnostics.estimators import (
     tail_times,
 )
 from ...diagnostics.estimators import r_hat as r_hat_of
+from ...diagnostics.limits import LONG, Limits
 from ...diagnostics.statistics import ChainStatistics
 from ...diagnostics.stopping import checks
 from ..result import Result

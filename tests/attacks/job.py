@@ -23,6 +23,7 @@ from reference import assert_same_files
 
 SECONDS = 90.0  # beyond which a small job hangs, on a busy machine
 OURS = re.compile(r'File "[^"]*/pmcmc/(?!model/calls)[^"]*", line')
+FORKED = re.compile("Fatal Python error: (init_threadstate|PyGILState_Ensure)")
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,10 @@ def complaint(ended: Ended, crash: bool = False) -> str:
     """Return what is wrong with how a job ended; "" if nothing. A crash may show its stacks."""
     if ended.status is None:
         return "hangs"
-    # a child that the model forks while a thread of it starts dies so in CPython 3.11 itself
-    forked = "init_threadstate" in ended.err or "PyGILState_Ensure" in ended.err
-    if not crash and OURS.search(ended.err) and not forked:
+    # A child that the model forks while a thread of it starts dies so in CPython 3.11 itself. In a
+    # job that ended with 0 it was no rank: a fatal error in one ends the job with another.
+    child = ended.status == 0 and FORKED.search(ended.err)
+    if not crash and OURS.search(ended.err) and not child:
         return "frames of ours"
     if ended.status and not crash and not ended.err.strip() and "stopped by" not in ended.out:
         return "fails without a word"

@@ -57,6 +57,14 @@ def test_a_trapped_walker_lengthens_tau(rng):
     assert np.argmax(np.abs(estimators.walker_offsets(far, tau))) == 3
 
 
+@pytest.mark.parametrize("n", [2, 3, 127, 129, 500])
+def test_autocorrelation_is_the_sum_over_rows_of_all_walkers(n, rng):
+    chain = rng.normal(size=(n, 5)).cumsum(axis=0)
+    centred = chain - chain.mean()
+    sums = np.array([(centred[: n - k] * centred[k:]).sum() for k in range(n)])
+    np.testing.assert_allclose(estimators.autocorrelation(chain), sums / sums[0], atol=1e-12)
+
+
 def test_no_window_fits_walkers_that_never_mix(rng):
     """The window of emcee is 0 there, and its tau 1."""
     chain = rng.normal(size=(400, 8)) + 100 * (np.arange(8) < 4)

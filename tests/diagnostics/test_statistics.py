@@ -163,3 +163,13 @@ def test_fifty_million_steps_take_bounded_memory(tmp_path):
         assert quantiles == pytest.approx([0.16, 0.5, 0.84], abs=0.01)
     assert memory < 600, done.stdout  # MB; libraries take 150
     assert took < 60, done.stdout
+
+
+def test_threads_find_the_same_figures(rng, monkeypatch):
+    monkeypatch.setattr(module, "_AT_ONCE", 2 * 500 * 3 * 16)  # two quantities are read together
+    reader = readable(rng, (500, 480, 500), 0.5, ndim=5)
+    one, four = (summarize(ChainStatistics(reader), "hdi", threads=n) for n in (1, 4))
+    assert four.all_rows == one.all_rows
+    np.testing.assert_array_equal(four.offsets, one.offsets)
+    np.testing.assert_array_equal(four.farthest_in, one.farthest_in)
+    assert [four.tau(i) for i in range(6)] == [row.tau for row in one.all_rows]

@@ -151,7 +151,7 @@ def test_a_run_under_way(tmp_path):
 
 @pytest.mark.slow
 def test_a_run_whose_name_is_gone_can_be_stopped(monkeypatch, tmp_path):
-    monkeypatch.setattr("pmcmc.launch.handle.cores", lambda: 2)
+    monkeypatch.setattr("pmcmc.launch.handle.count_cores", lambda: 2)
     run = pmcmc.start(problem(0.01), 2, **RUN | {"nsteps": 10**5})
     with pytest.warns(
         RuntimeWarning, match=r"is at work beside this run.*pmcmc.runs\(\) has both"
@@ -199,7 +199,7 @@ def test_modules_are_found_though_the_working_directory_changed(tmp_path):
 
 @pytest.mark.slow
 def test_two_at_once(monkeypatch, tmp_path):
-    monkeypatch.setattr("pmcmc.launch.handle.cores", lambda: 4)
+    monkeypatch.setattr("pmcmc.launch.handle.count_cores", lambda: 4)
     runs = [pmcmc.start(problem(), 2, output=tmp_path / f"{k}.h5", **RUN) for k in range(2)]
     for run in runs:
         assert run.wait().status == "finished"
@@ -356,7 +356,7 @@ def test_the_file_of_a_problem_is_for_its_job_alone(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_auto_takes_as_many_ranks_as_pay(monkeypatch, capfd):
-    monkeypatch.setattr("pmcmc.launch.measure.cores", lambda: 6)
+    monkeypatch.setattr("pmcmc.launch.measure.count_cores", lambda: 6)
     with pmcmc.start(problem(), "auto", **RUN | {"nensembles": 2}) as run:
         assert run.ranks == 2
         assert run.wait().status == "finished"

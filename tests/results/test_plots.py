@@ -144,14 +144,14 @@ def test_pdf_is_ours_to_replace(tmp_path):
 
 @pytest.mark.parametrize("parallel", [False, True])
 def test_pictures_come_in_order_whoever_draws_them(parallel, monkeypatch):
-    monkeypatch.setattr("pmcmc.results.plots.rendering._cores", lambda: 3)
+    monkeypatch.setattr("pmcmc.results.plots.rendering.count_cores", lambda: 3)
     drawn = [(str(k), lambda k=k: k) for k in range(7)]
     found = list(render(drawn, lambda figure: bytes([figure]), parallel))
     assert found == [(str(k), bytes([k])) for k in range(7)]
 
 
 def test_what_a_process_raises_comes_out(monkeypatch):
-    monkeypatch.setattr("pmcmc.results.plots.rendering._cores", lambda: 2)
+    monkeypatch.setattr("pmcmc.results.plots.rendering.count_cores", lambda: 2)
 
     def fails():
         raise UsageError("no such thing")

@@ -47,9 +47,10 @@ def normal_scores(chain: FloatArray) -> FloatArray:
     ordered = values[order]
     first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     ties = np.diff(first, append=len(values))
-    ranks = np.empty(len(values))
-    ranks[order] = np.repeat(first + (ties + 1) / 2, ties)
-    return _normal_quantiles((ranks - 0.375) / (chain.size + 0.25)).reshape(chain.shape)
+    ranks = first + (ties + 1) / 2
+    scores = np.empty(len(values))
+    scores[order] = np.repeat(_normal_quantiles((ranks - 0.375) / (len(values) + 0.25)), ties)
+    return scores.reshape(chain.shape)
 
 
 def _normal_quantiles(q: FloatArray) -> FloatArray:
@@ -82,7 +83,7 @@ def autocorrelation(chain: FloatArray) -> FloatArray:
 
     """
     n = len(chain)
-    size = 2 << (n - 1).bit_length()  # at least twice n: lags do not meet round the end
+    size = _fast_size(2 * n)  # lags do not meet round the end
     power, mean = np.zeros(size // 2 + 1), chain.mean()
     at_once = max(1, _AT_ONCE // size)
     for k in range(0, chain.shape[1], at_once):
@@ -91,6 +92,13 @@ def autocorrelation(chain: FloatArray) -> FloatArray:
     covariance = np.fft.irfft(power, size)[:n]
     with np.errstate(invalid="ignore"):
         return np.asarray(covariance / (covariance[0] if np.ptp(chain) > 0 else math.nan))
+
+
+def _fast_size(n: int) -> int:
+    """Return the least even 2^a 3^b of ``n`` or more, whose Fourier transform is fast."""
+    most = 1 << (n - 1).bit_length()
+    powers = (3**b for b in range(most.bit_length()))
+    return min((p << max(1, (-(-n // p) - 1).bit_length()) for p in powers), default=most)
 
 
 def integrated_time(function: FloatArray) -> float:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ from .moments import Moments, Sums
 
 if TYPE_CHECKING:
     from .._types import FloatArray
+
+T = TypeVar("T")
 
 MOST = 2**20  # values of one quantity that are held side by side
 _SERIES = 1024  # rows of an ensemble, at least, that autocorrelation times come from
@@ -35,11 +38,14 @@ class Times:
     ----------
     raw, rank : ndarray (ensemble,)
         Of the values, and of rank-normalised ones.
+    offsets : ndarray (ensemble, walker)
+        How far a walker's mean rank is from its ensemble's, in standard errors.
 
     """
 
     raw: FloatArray
     rank: FloatArray
+    offsets: FloatArray
 
 
 class ChainStatistics:
@@ -118,9 +124,8 @@ class ChainStatistics:
         self._values: dict[int, list[FloatArray]] = {}
         self._times: dict[int, Times] = {}
         self._tail_times: dict[int, float] = {}
+        self._quantiles_of: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {}
         self._r_hats: dict[int, float] = {}
-        shape = self.nensembles, self.nwalkers
-        self._farthest, self._farthest_in = np.zeros(shape), np.zeros(shape, dtype=np.int32)
 
     def values(self, i: int) -> list[FloatArray]:
         """Return a quantity's values that are read side by side.
@@ -146,6 +151,32 @@ class ChainStatistics:
             self._values = {j: [part[k] for part in parts] for k, j in enumerate(wanted)}
         return self._values[i]
 
+    def each(self, function: Callable[[int], T], threads: int = 1) -> list[T]:
+        """Return what a function of a quantity's number returns, for all quantities in order.
+
+        Parameters
+        ----------
+        function : callable
+            Asks for figures of that quantity alone, and for moments.
+        threads : int
+            So many quantities are worked on at a time: numpy gives up Python's lock while it
+            sorts and transforms. Default: 1.
+
+        """
+        found: list[T] = []
+        heeded = np.geterr()  # of this thread alone
+
+        def one(i: int) -> T:
+            with np.errstate(**heeded):
+                return function(i)
+
+        with ThreadPoolExecutor(threads) as pool:
+            while len(found) < len(self.quantities):
+                self.values(len(found))  # and those after it, as many as are read together
+                some = [i for i in range(len(found), len(self.quantities)) if i in self._values]
+                found += map(one, some) if threads == 1 else pool.map(one, some)
+        return found
+
     def tau(self, i: int) -> float:
         """Return a quantity's autocorrelation time, in steps."""
         return self._mean(self.times(i).raw) * self.thin_by
@@ -166,7 +197,7 @@ class ChainStatistics:
     def ess_tail(self, i: int) -> float:
         """Return the lesser effective number of draws for its 5% and 95% quantiles."""
         if i not in self._tail_times:
-            bounds = estimators.quantiles(self.values(i), estimators.TAILS)
+            bounds = self._quantiles(i)[1]
             times = [estimators.tail_times(c, bounds) for c in self._series(i) if len(c)]
             means = np.mean(times, axis=0) if times else np.array([math.nan])
             self._tail_times[i] = float(np.max(means)) * self.series_stride
@@ -181,12 +212,22 @@ class ChainStatistics:
 
     def quantiles(self, i: int) -> tuple[float, ...]:
         """Return a quantity's 16%, 50% and 84% quantiles."""
-        return estimators.quantiles(self.values(i))
+        return self._quantiles(i)[0]
+
+    def _quantiles(self, i: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return its quantiles for tables, and those where its tails begin."""
+        if i not in self._quantiles_of:
+            levels = (*estimators.QUANTILES, *estimators.TAILS)
+            found = estimators.quantiles(self.values(i), levels)
+            shown = len(estimators.QUANTILES)
+            self._quantiles_of[i] = found[:shown], found[shown:]
+        return self._quantiles_of[i]
 
     def times(self, i: int) -> Times:
         """Return a quantity's autocorrelation times in each ensemble, in rows."""
         if i not in self._times:
-            times = Times(*np.full((2, self.nensembles), math.nan))
+            raw, ranks = np.full((2, self.nensembles), math.nan)
+            times = Times(raw, ranks, np.full((self.nensembles, self.nwalkers), math.nan))
             for e, chain in enumerate(self._series(i)):
                 if not len(chain):
                     continue
@@ -194,32 +235,33 @@ class ChainStatistics:
                 rank = estimators.autocorrelation_time(scores)
                 times.raw[e] = estimators.autocorrelation_time(chain) * self.series_stride
                 times.rank[e] = rank * self.series_stride
-                if i <= self.ndim:
-                    self._note_offsets(e, i, estimators.walker_offsets(scores, rank))
+                times.offsets[e] = np.abs(estimators.walker_offsets(scores, rank))
             self._times[i] = times
         return self._times[i]
-
-    def _note_offsets(self, e: int, i: int, offsets: FloatArray) -> None:
-        farther = np.abs(offsets) > self._farthest[e]
-        self._farthest[e, farther] = np.abs(offsets)[farther]
-        self._farthest_in[e, farther] = i
 
     @property
     def offsets(self) -> FloatArray:
         """How far a walker's mean is from its ensemble's, at most, (ensemble, walker).
 
-        Of the ranks of all quantities, in standard errors of the mean of a walker that mixes.
+        Of the ranks of all parameters and log_prob, in standard errors of the mean of a walker
+        that mixes.
         """
-        for i in range(self.ndim + 1):
-            self.times(i)
-        return self._farthest
+        return self._farthest[0]
 
     @property
     def farthest_in(self) -> npt.NDArray[np.int32]:
         """The number of the quantity in which it is, (ensemble, walker)."""
+        return self._farthest[1]
+
+    @cached_property
+    def _farthest(self) -> tuple[FloatArray, npt.NDArray[np.int32]]:
+        farthest = np.zeros((self.nensembles, self.nwalkers))
+        where = np.zeros(farthest.shape, dtype=np.int32)
         for i in range(self.ndim + 1):
-            self.times(i)
-        return self._farthest_in
+            offsets = self.times(i).offsets
+            farther = offsets > farthest
+            farthest[farther], where[farther] = offsets[farther], i
+        return farthest, where
 
     @cached_property
     def moments(self) -> Moments:

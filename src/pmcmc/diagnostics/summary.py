@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -129,6 +130,34 @@ class Summary:
         """
         return self.rank_taus[i]
 
+    def tau(self, i: int) -> float:
+        """Return a quantity's autocorrelation time, in steps.
+
+        Parameters
+        ----------
+        i : int
+            The quantity's place in ``quantities``.
+
+        Returns
+        -------
+        float
+            NaN if it cannot be told.
+
+        """
+        return self.all_rows[i].tau
+
+    def quantiles(self, i: int) -> tuple[float, float, float]:
+        """Return a quantity's 16%, 50% and 84% quantiles.
+
+        Parameters
+        ----------
+        i : int
+            The quantity's place in ``quantities``.
+
+        """
+        row = self.all_rows[i]
+        return row.q16, row.q50, row.q84
+
     def ess_bulk(self, i: int) -> float:
         """Return the effective number of draws for a parameter's mean.
 
@@ -250,7 +279,7 @@ class Summary:
         return ensembles_table(self.ensembles, self.worst)
 
 
-def summarize(statistics: ChainStatistics, kind: str = "quantiles") -> Summary:
+def summarize(statistics: ChainStatistics, kind: str = "quantiles", threads: int = 1) -> Summary:
     """Return the Summary of what a ChainStatistics reads.
 
     Parameters
@@ -259,6 +288,8 @@ def summarize(statistics: ChainStatistics, kind: str = "quantiles") -> Summary:
         Of one draw at least.
     kind : {"quantiles", "hdi", "mode"}
         Whether highest-density intervals and modes are worked out too. Default: "quantiles".
+    threads : int
+        Quantities that are worked on at a time. Default: 1.
 
     Returns
     -------
@@ -266,8 +297,9 @@ def summarize(statistics: ChainStatistics, kind: str = "quantiles") -> Summary:
 
     """
     ndim = statistics.ndim
-    *rows, log_prob = (_row(statistics, i, kind) for i in range(ndim + 1))
-    derived = (_row(statistics, i, kind) for i in range(ndim + 1, len(statistics.quantities)))
+    _ = statistics.moments  # by one thread
+    every = statistics.each(partial(_row, statistics, kind), threads)
+    rows, log_prob, derived = every[:ndim], every[ndim], every[ndim + 1 :]
     taus = tuple(statistics.rank_tau(i) for i in range(len(statistics.quantities)))
     rows_of = np.array(statistics.rows)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -324,7 +356,7 @@ def find_divisions(statistics: ChainStatistics) -> tuple[Division, ...]:
     return divisions(statistics, [int(e) for e in np.flatnonzero(suspect & begun)])
 
 
-def _row(statistics: ChainStatistics, i: int, kind: str) -> Row:
+def _row(statistics: ChainStatistics, kind: str, i: int) -> Row:
     more: dict[str, float] = {}
     if kind != "quantiles":
         low, high = highest_density(statistics.values(i))

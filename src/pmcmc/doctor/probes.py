@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from .._version import __version__
+from ..cores import own_cores
 from ..errors import StoreError
 from ..mpi import startup as comm
 from ..sampler import light_emcee
@@ -67,13 +68,6 @@ def own_facts() -> RankFacts:
         omp=os.environ.get("OMP_NUM_THREADS"),
         blas=blas_threads(),
     )
-
-
-def own_cores() -> tuple[int, ...]:
-    """Return the cores that this process may run on: all, where the system binds none (macOS)."""
-    if hasattr(os, "sched_getaffinity"):
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return tuple(range(os.cpu_count() or 1))
 
 
 def blas_threads() -> int | None:

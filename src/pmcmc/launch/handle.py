@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from .. import streams
+from ..cores import count_cores
 from ..errors import ExitStatus, Interrupted, PmcmcError, StoreError, UsageError
 from ..model.parcel import TOKEN, write_problem
 from ..model.problem import Problem
@@ -28,7 +29,7 @@ from ..tracebacks import warn
 from .display import in_notebook, record_html, show_live, state_text
 from .local import LocalJob, private_folder
 from .measure import useful_ranks
-from .mpiexec import cores, refuse_under_a_launcher
+from .mpiexec import refuse_under_a_launcher
 from .outcome import PROGRESS, JobOutcome
 
 _LOOK = 0.1  # seconds
@@ -282,10 +283,10 @@ def start_run(problem: Problem, found: Mapping[str, Any], ranks: Any, launcher: 
     number = None if ranks == "auto" else whole(1, 10**6)("ranks", ranks)
     others = sum(run.ranks for run in _AT_WORK)
     run = Run(problem, found, number, launcher)
-    if others and others + run.ranks > cores():
+    if others and others + run.ranks > count_cores():
         warn(
             f"{_AT_WORK[0]!r} is at work beside this run, and together they have more ranks than "
-            f"the {cores()} cores: pmcmc.runs() has both, to be stopped"
+            f"the {count_cores()} cores: pmcmc.runs() has both, to be stopped"
         )
     return run
 

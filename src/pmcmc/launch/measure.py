@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from .. import streams
+from ..cores import count_cores
 from ..model.parcel import TOKEN
 from ..model.problem import Problem
 from ..options import RunOptions
 from ..prepare.plan import make_plan
 from ..storage.progress_record import ProgressRecord
 from ..text import duration_text
-from .mpiexec import cores, environment
+from .mpiexec import environment
 from .outcome import PROGRESS
 
 _PATIENCE = 10.0  # seconds; a log_prob that takes longer pays for every core
@@ -38,7 +39,7 @@ def useful_ranks(problem: Problem, parcel: Path, token: str, found: Mapping[str,
         Options of the run.
 
     """
-    most = cores()
+    most = count_cores()
     options = RunOptions(**found)
     if most == 1 or options.mode == "split":  # there the ranks decide the number of ensembles
         return most

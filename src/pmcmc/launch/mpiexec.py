@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..cores import count_cores
 from ..errors import LaunchError, UsageError
 from ..mpi.startup import LAUNCHED, launched, mpi_compiler
 
@@ -22,13 +23,6 @@ _UNBOUND = {
     "PRTE_MCA_hwloc_default_binding_policy": "none",
     "OMPI_MCA_hwloc_base_binding_policy": "none",
 }
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1  # macOS
 
 
 def command(ranks: int, launcher: str | None = None) -> list[str]:
@@ -114,7 +108,7 @@ def environment(env: Mapping[str, str], ranks: int) -> dict[str, str]:
     """
     clean = {name: value for name, value in env.items() if not name.startswith(LAUNCHED)}
     more = dict(_MANY)
-    if ranks > cores():
+    if ranks > count_cores():
         more |= _UNBOUND
     if "SLURM_JOB_ID" in env and env.get("SLURM_JOB_NUM_NODES", "1") == "1":
         more["HYDRA_LAUNCHER"] = "fork"  # a step within this one would wait for its end

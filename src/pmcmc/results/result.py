@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..cores import count_cores
 from ..diagnostics.advice import Continuation
 from ..diagnostics.limits import looked_at
 from ..diagnostics.statistics import ChainStatistics
@@ -28,6 +29,8 @@ from .html import result_html
 
 if TYPE_CHECKING:
     from .._types import AnyArray
+
+_THREADS = 4  # that figures are worked out by, at most: each holds arrays of its own
 
 
 def load(path: str | Path) -> Result:
@@ -310,7 +313,7 @@ class Result(Draws):
         """
         if kind not in KINDS:
             raise UsageError(f"kind is {kind!r}: expected one of {', '.join(KINDS)}")
-        return summarize(self.statistics(), kind)
+        return summarize(self.statistics(), kind, min(_THREADS, count_cores()))
 
     def verdict(self) -> Verdict:
         """Return whether the draws are enough, why (not), and what to do; prints as text.

@@ -68,7 +68,7 @@ def pictures(
         If there is no such parameter.
 
     """
-    every = result.statistics()  # says so if there are none
+    result.statistics()  # says so if there are none
     _check_libraries()
     statistics = ChainStatistics(result.reader, most=_VALUES)
     wanted = result.checked(names)
@@ -84,22 +84,26 @@ def pictures(
         )
     _tell(remarks)
     several = result.nensembles > 1
+    known = statistics if summary is None else summary
+    exact = result.statistics() if summary is None else summary
 
     def trapped() -> dict[int, tuple[int, ...]]:
         found = find_divisions(statistics) if summary is None else summary.divisions
         return {division.ensemble: division.trapped for division in found}
 
     planned: list[tuple[str, Callable[[], Any]]] = [
-        ("corner", partial(draw_corner, statistics, every, shown[:in_corner], labels, marked))
+        ("corner", partial(draw_corner, statistics, exact, shown[:in_corner], labels, marked))
     ]
     for name, some in _pages("trace", [*shown, statistics.ndim], page):
         draw = partial(draw_trace, result, statistics, some, trapped, labels, marked)
         planned.append((name, draw))
     for name, some in _pages("autocorrelation", shown, page):
-        planned.append((name, partial(draw_autocorrelation, result, statistics, some, labels)))
+        planned.append(
+            (name, partial(draw_autocorrelation, result, statistics, known, some, labels))
+        )
     for name, some in _pages("ranks", shown, page) if several else ():
-        planned.append((name, partial(draw_ranks, statistics, some, labels)))
-    planned.append(("running", partial(draw_running, result, statistics, shown, labels)))
+        planned.append((name, partial(draw_ranks, statistics, known, some, labels)))
+    planned.append(("running", partial(draw_running, result, statistics, known, shown, labels)))
     planned.append(("acceptance", partial(draw_acceptance, result)))
     return planned
 

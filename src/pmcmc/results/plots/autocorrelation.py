@@ -9,6 +9,7 @@ import numpy as np
 
 from ...diagnostics.estimators import autocorrelation
 from ...diagnostics.statistics import ChainStatistics
+from ...diagnostics.summary import Summary
 from ..result import Result
 from .style import color, folded, rows
 
@@ -16,13 +17,17 @@ _MOST = 2**16  # values of an ensemble
 
 
 def draw_autocorrelation(
-    result: Result, statistics: ChainStatistics, shown: Sequence[int], labels: Mapping[int, str]
+    result: Result,
+    statistics: ChainStatistics,
+    known: ChainStatistics | Summary,
+    shown: Sequence[int],
+    labels: Mapping[int, str],
 ) -> Any:
-    """Return each parameter's autocorrelation function, of each ensemble, with tau."""
+    """Return each parameter's autocorrelation function, of each ensemble, with ``known`` tau."""
     figure, axes = rows(len(shown), "lag (steps)")
     apart = result.thin_by * statistics.row_stride  # steps between rows that are read
     for ax, i in zip(axes, shown, strict=True):
-        tau = statistics.tau(i)
+        tau = known.tau(i)
         lags = int(10 * tau / apart if tau > 0 else 200) + 1
         for e, values in enumerate(statistics.values(i)):
             if not values.size:

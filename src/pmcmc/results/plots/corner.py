@@ -10,6 +10,7 @@ import numpy as np
 
 from ...diagnostics.estimators import QUANTILES
 from ...diagnostics.statistics import ChainStatistics
+from ...diagnostics.summary import Summary
 from ..uncertain import Uncertain
 from .style import TRUTH, color, folded
 
@@ -22,14 +23,14 @@ _LEVELS = 1 - np.exp(-0.5 * np.array([1.0, 2.0]) ** 2)  # of one and two sigma i
 
 def draw_corner(
     statistics: ChainStatistics,
-    every: ChainStatistics,
+    exact: ChainStatistics | Summary,
     shown: Sequence[int],
     labels: Mapping[int, str],
     truths: Mapping[int, float],
 ) -> Any:
     """Return the corner plot of one run; titles give the median and the 16% and 84% quantiles.
 
-    The points come from ``statistics``, the figures from ``every``.
+    The points come from ``statistics``, the figures from ``exact``.
     """
     figure = _figure(len(shown))
     flat = _flat(statistics, shown)
@@ -37,7 +38,7 @@ def draw_corner(
     marked = [truths.get(i) for i in shown]
     _add(figure, flat, named, color(0), _ranges([flat], marked), marked, quantiles=QUANTILES)
     for k, i in enumerate(shown):
-        low, middle, high = every.quantiles(i)  # those of the summary
+        low, middle, high = exact.quantiles(i)  # those of the summary
         text = Uncertain.of(low, middle, high).latex()
         figure.axes[k * (len(shown) + 1)].set_title(f"{folded(labels[i])}\n${text}$", size=10)
     lines = folded(labels[shown[0]]).count("\n") + 2  # of the title at the top

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...diagnostics.statistics import ChainStatistics
+from ...diagnostics.summary import Summary
 from .style import color, folded, rows
 
 _BINS = 20
@@ -18,11 +19,14 @@ _MOST = 2**15  # values
 
 
 def draw_ranks(
-    statistics: ChainStatistics, shown: Sequence[int], labels: Mapping[int, str]
+    statistics: ChainStatistics,
+    known: ChainStatistics | Summary,
+    shown: Sequence[int],
+    labels: Mapping[int, str],
 ) -> Any:
     """Return how the draws of each ensemble spread over the ranks among all draws.
 
-    Band: two standard errors of a share, for as many effective draws as each ensemble has.
+    Band: two standard errors of a share, for the effective draws, ``known``, of each ensemble.
     """
     figure, axes = rows(len(shown), "rank among the draws of all ensembles")
     edges = np.linspace(0, 1, _BINS + 1)
@@ -32,7 +36,7 @@ def draw_ranks(
         parts = [part[::step] for part in parts]
         flat = np.sort(np.concatenate(parts))
         if len(flat):
-            size = statistics.ess_bulk(i) / max(1, sum(len(part) > 0 for part in parts))
+            size = known.ess_bulk(i) / max(1, sum(len(part) > 0 for part in parts))
             share = 1 / _BINS
             error = 2 * np.sqrt(share * (1 - share) / size) * _BINS if size > 0 else 0.0
             ax.axhspan(1 - error, 1 + error, color="0.92", zorder=-2)

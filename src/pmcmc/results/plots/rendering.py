@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+from ...cores import count_cores
 
 Picture = tuple[str, Callable[[], Any]]
 
@@ -32,7 +33,7 @@ def render(
     (str, bytes)
 
     """
-    count = min(len(drawn), _cores())
+    count = min(len(drawn), count_cores())
     if not parallel or count < 2 or sys.platform != "linux":
         yield from ((name, convert(draw())) for name, draw in drawn)
         return
@@ -48,10 +49,3 @@ def render(
 def _render(i: int) -> bytes:
     drawn, convert = _shared[-1]
     return convert(drawn[i][1]())
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1

@@ -20,6 +20,7 @@ from ...diagnostics.estimators import r_hat as r_hat_of
 from ...diagnostics.limits import LONG, Limits
 from ...diagnostics.statistics import ChainStatistics
 from ...diagnostics.stopping import checks
+from ...diagnostics.summary import Summary
 from ..result import Result
 from .style import COLORS, in_legend, rows
 
@@ -32,17 +33,21 @@ _LINES = len(COLORS)  # parameters
 
 
 def draw_running(
-    result: Result, statistics: ChainStatistics, shown: Sequence[int], labels: Mapping[int, str]
+    result: Result,
+    statistics: ChainStatistics,
+    known: ChainStatistics | Summary,
+    shown: Sequence[int],
+    labels: Mapping[int, str],
 ) -> Any:
     """Return ESS and R-hat as they were at some checks of the run, and at its end.
 
-    Of many parameters those are shown that have the least ESS in the end. In a large file figures
-    are estimated from fewer steps than in the summary.
+    Of many parameters those with the least ``known`` ESS in the end are shown. In a large file
+    figures are estimated from fewer steps than in the summary.
     """
     end = min(result.steps)
     at = list(_until(end))
     at = at[::-1][:: max(1, -(-len(at) // _CHECKS))][::-1]
-    some = sorted(shown, key=lambda i: (statistics.ess_bulk(i), i))[:_LINES]
+    some = sorted(shown, key=lambda i: (known.ess_bulk(i), i))[:_LINES]
     some = [i for i in shown if i in some]
     ess, r_hat = np.full((2, len(at), len(some)), np.nan)
     for n, steps in enumerate(at):

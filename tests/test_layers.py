@@ -11,6 +11,7 @@ import pmcmc
 ROOT = Path(pmcmc.__file__).parent
 LEVELS = {  # a wing imports wings of lower levels
     "cores": 0,
+    "launchers": 0,
     "errors": 1,
     "streams": -1,
     "tracebacks": -1,

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from .launch.handle import Run, runs
     from .launch.jobs import Job, load_job, submit
     from .model import stats
+    from .model.external import clean_env, scratch
     from .model.problem import Problem
+    from .model.ranks import RankInfo, rank_info
     from .mpi.startup import is_root
     from .pool.mpipool import MPIPool
     from .prepare.plan import Plan, make_plan
@@ -52,18 +54,22 @@ __all__ = [
     "PmcmcError",
     "Problem",
     "RankError",
+    "RankInfo",
     "Result",
     "Run",
     "StoreError",
     "Summary",
     "UsageError",
     "__version__",
+    "clean_env",
     "is_root",
     "load",
     "load_job",
     "make_plan",
+    "rank_info",
     "run",
     "runs",
+    "scratch",
     "start",
     "stats",
     "submit",
@@ -74,6 +80,10 @@ _HOMES = {
     "Plan": "prepare.plan",
     "make_plan": "prepare.plan",
     "Problem": "model.problem",
+    "RankInfo": "model.ranks",
+    "rank_info": "model.ranks",
+    "scratch": "model.external",
+    "clean_env": "model.external",
     "Result": "results.result",
     "load": "results.result",
     "run": "api",

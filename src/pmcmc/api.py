@@ -48,6 +48,7 @@ def run(
     overwrite: bool | None = None,
     break_lock: bool | None = None,
     progress: bool | None = None,
+    keep_scratch: bool | None = None,
     **unknown: Never,
 ) -> Result | None:
     """Sample ``problem``: on ranks that are started for it, or on those that call it.
@@ -129,6 +130,8 @@ def run(
     progress : bool
         Show how far it is, with a bar on a terminal, else a line now and then. Default: with
         ``ranks``, on a terminal and in a notebook; else not.
+    keep_scratch : bool
+        Keep the folders of `pmcmc.scratch`. Default: False, they are removed when a rank ends.
     **unknown
         Refused, with the options there are.
 

@@ -285,6 +285,9 @@ class RunOptions:
     progress: bool | None = _option(
         None, switch, None, "show how far it is (default: bar or log lines)"
     )
+    keep_scratch: bool = _option(
+        False, switch, None, "keep the folders of pmcmc.scratch() when the run ends"
+    )
     dry_run: bool = _option(False, switch, None, "print the plan; sample nothing")
 
     @property

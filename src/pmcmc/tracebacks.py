@@ -12,7 +12,7 @@ _OURS = str(Path(__file__).parent) + os.sep
 _EXAMPLES = os.path.join(_OURS, "model", "examples", "")
 # between the user's code and the rest: what calls functions of a model, or tasks of a pool
 _DOORS = tuple(os.path.join(_OURS, part, "") for part in ("model", "pool"))
-_MESSAGE_IS_ENOUGH = (OSError, MemoryError, KeyboardInterrupt)
+_MESSAGE_IS_ENOUGH = (OSError, MemoryError, KeyboardInterrupt, SyntaxError)
 
 
 def traceback_text(exc: BaseException) -> str:

@@ -42,7 +42,6 @@ FORMS = {
     "log_prob beside its parts": NAMES + "log_prob = whole\nlog_likelihood = log_prior = like",
     "priors": "parameters = table\nlog_likelihood = like",
     "priors and lnlike": "parameters = table\nlnlike = like",
-    "priors, beside log_prob": "parameters = table\nlog_likelihood = like\nlog_prob = whole",
     "priors and log_prior": WIDE + "log_likelihood = like\n"
     "def log_prior(theta): return only_b(theta) + np.log(3)",
     "log_prior and log_likelihood": NAMES + "log_likelihood = like\nlog_prior = prior",

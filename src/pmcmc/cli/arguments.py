@@ -280,6 +280,19 @@ def _of_derive() -> Groups:
     return {"": [_FILE, _argument("model", metavar="MODEL.py")]}
 
 
+def _of_init() -> Groups:
+    from ..model.template import STYLES
+
+    style = _argument(
+        "--style",
+        choices=STYLES,
+        default=STYLES[0],
+        help="a table of priors and a log-likelihood (default); the whole posterior as emcee "
+        "takes it; another program; many points at once",
+    )
+    return {"": [_argument("path", metavar="FILE.py", type=Path), style]}
+
+
 def _of_doctor() -> Groups:
     folder = _argument(
         "--output",
@@ -321,6 +334,10 @@ COMMANDS = {
         more="It samples MODEL: pmcmc slurm MODEL > job.sh, then sbatch job.sh. Options of `run` "
         "are passed on to it.",
         module="cluster",
+    ),
+    "init": Command(
+        "write a model to begin with: it runs as it is, and says what else a model may have",
+        _of_init,
     ),
     "doctor": Command(
         "examine MPI, ranks, cores, threads and the output folder; start it as you would a run",

@@ -221,6 +221,16 @@ def _passing(
     return function(theta, *args, **kwargs)
 
 
+def init(path: Path, style: str) -> int:
+    """Write a model to begin with."""
+    from ..model.template import write_template
+
+    write_template(style, path)
+    shown = shlex.quote(str(path))
+    print(f"{path}: a model that runs as it is\nnext: python -m pmcmc {shown}")
+    return ExitStatus.DONE
+
+
 def status(
     path: Path | None, follow: bool, verify: bool, as_json: bool, of_run: list[str] | None
 ) -> int:

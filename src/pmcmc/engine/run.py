@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 from .. import forks, streams
 from ..errors import ExitStatus
 from ..model.calls import named_call
+from ..model.external import keep_scratch, kept_scratch
 from ..model.problem import Problem
+from ..model.ranks import note_team
 from ..model.surroundings import Surroundings
 from ..mpi import startup as comm_module
 from ..mpi.control import ControlChannel
 from ..mpi.guard import ExitGuard
 from ..mpi.held import refuse_held
+from ..prepare.hosts import find_ranks
 from ..prepare.output import OutputClaim
 from ..prepare.setup import Setup, agree, choose_moves, share
 from ..results.result import Result
@@ -138,6 +141,8 @@ def execute(
     with guard, caught if watch is None else contextlib.nullcontext():
         try:
             caught.raise_if_caught()
+            find_ranks(control)
+            keep_scratch(bool(found.get("keep_scratch")))
             with announced("loading the model and trying log_prob", reporter.say):
                 loading = named_call(f"loading the model{control.where}")
                 problem = share(loading(load), control)
@@ -169,6 +174,9 @@ def execute(
         surroundings.restore()
         output.release()
         control.close()
+    note_team(None)
+    if setup.options.keep_scratch and (kept := kept_scratch()):
+        reporter.say(f"scratch folders are kept, as {kept[0]}")
     return outcome
 
 
@@ -189,6 +197,7 @@ def _work(
 ) -> Outcome:
     """Do this rank's part of the sampling, and return what it came to."""
     state, coordinator = RunState(control, setup.options.stop_grace), None
+    note_team(setup.plan.number_of_team(control.rank))
 
     def leave() -> None:
         """End the job: the draws are on the disk, and log_prob keeps some ranks for ever."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ..cores import count_cores
 from ..errors import LaunchError, UsageError
-from ..mpi.startup import LAUNCHED, launched, mpi_compiler
+from ..launchers import without_launcher
+from ..mpi.startup import launched, mpi_compiler
 
 _NAMES = ("mpiexec", "mpirun")
 # Open MPI counts cores as slots; what the user asked for is started. Other libraries ignore these.
@@ -106,7 +107,7 @@ def environment(env: Mapping[str, str], ranks: int) -> dict[str, str]:
         How many are started.
 
     """
-    clean = {name: value for name, value in env.items() if not name.startswith(LAUNCHED)}
+    clean = without_launcher(env)
     more = dict(_MANY)
     if ranks > count_cores():
         more |= _UNBOUND

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,10 +46,12 @@ def check_functions(
             raise ModelError(f"{key} must be a function, not {type(function).__name__}")
     if isinstance(parameters, Mapping):
         if log_prob is not None:
+            other = "log_likelihood" if log_likelihood is not None else ""
+            cure = "leave log_prob out" if other else "name the function log_likelihood"
             raise ModelError(
                 "parameters gives priors, so log_prob, which is the whole posterior, would "
-                "count them twice: name the function log_likelihood, or give parameters as "
-                f"a list of names, {list(parameters)}"
+                f"count them twice{f' beside {other}' if other else ''}: {cure}, or give "
+                f"parameters as a list of names, {list(parameters)}"
             )
         if log_likelihood is None:
             raise ModelError("parameters gives priors, but there is no log_likelihood(theta)")
@@ -92,15 +94,15 @@ def check_arguments(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, 
         ) from None
 
 
-def check_initial(value: Any, ndim: int, priors: bool) -> Any:
+def check_initial(value: Any, names: Sequence[str], priors: bool) -> Any:
     """Return the start in its final form.
 
     Parameters
     ----------
     value : object
         As given to Problem, or None.
-    ndim : int
-        Number of parameters.
+    names : sequence of str
+        Of the sampled parameters, in order.
     priors : bool
         Whether there is a table of priors.
 
@@ -116,6 +118,7 @@ def check_initial(value: Any, ndim: int, priors: bool) -> Any:
         finite or of another shape.
 
     """
+    ndim = len(names)
     if value is None:
         if not priors:
             raise ModelError(
@@ -132,6 +135,8 @@ def check_initial(value: Any, ndim: int, priors: bool) -> Any:
         return value
     if callable(value):
         return value
+    if isinstance(value, Mapping):
+        value = _by_name(value, names)
     try:
         array = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
@@ -144,6 +149,34 @@ def check_initial(value: Any, ndim: int, priors: bool) -> Any:
             f"or (nwalkers, {ndim})"
         )
     return array
+
+
+def _by_name(given: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """Return a start that is given by name, in the order of the parameters."""
+    single: dict[str, Any] = {}
+    for name, value in given.items():
+        vector = f"{name}[0]" in names and name not in names
+        if vector and not np.ndim(value):
+            raise ModelError(f"initial gives {value!r} for the vector {name}: expected a list")
+        single.update(
+            {f"{name}[{k}]": v for k, v in enumerate(value)} if vector else {name: value}
+        )
+    lacking = [name for name in names if name not in single]
+    unknown = [name for name in single if name not in names]
+    if lacking or unknown:
+        faults = [f"no {', '.join(lacking)}"] if lacking else []
+        faults += [f"{', '.join(unknown)}, which is not sampled"] if unknown else []
+        raise ModelError(
+            f"initial gives {' and '.join(faults)}: expected a value for each of "
+            f"{', '.join(names)}"
+        )
+    try:
+        return np.stack([np.asarray(single[name], dtype=np.float64) for name in names], axis=-1)
+    except (TypeError, ValueError):
+        raise ModelError(
+            f"initial is {dict(given)!r}: expected a number for each name, or an array of the "
+            "walkers' values, all of one length"
+        ) from None
 
 
 def check_nwalkers(value: Any, initial: Any) -> int | None:

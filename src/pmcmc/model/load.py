@@ -13,10 +13,11 @@ from typing import Any
 from .. import forks
 from ..errors import ModelError, UsageError
 from ..tracebacks import traceback_text
+from .hints import in_package
 
 BUILTIN = ("line",)
-_OLD_NAMES = {"lnprob": "log_prob", "lnlike": "log_likelihood", "lnprior": "log_prior"}
-_KEYS = (
+OLD_NAMES = {"lnprob": "log_prob", "lnlike": "log_likelihood", "lnprior": "log_prior"}
+KEYS = (
     "log_prob",
     "parameters",
     "log_likelihood",
@@ -128,9 +129,14 @@ def read(model: str) -> dict[str, Any]:
         what = f"sys.exit({exc.code!r})" if isinstance(exc, SystemExit) else type(exc).__name__
         if forks.in_child():
             forks.leave(exc)
-        raise ModelError(
-            f"the model {model} ended with {what} while it was loaded\n{traceback_text(exc)}"
-        ) from exc
+        text = f"the model {model} ended with {what} while it was loaded\n{traceback_text(exc)}"
+        if isinstance(exc, ImportError) and path is not None and "relative import" in str(exc):
+            name = in_package(path) or f"PACKAGE.{path.stem}"
+            text += (
+                f"\n  it is part of a package: python -m pmcmc {name}, from the folder that holds "
+                "the package, or with it installed"
+            )
+        raise ModelError(text) from exc
     return _arguments(module, model)
 
 
@@ -160,13 +166,10 @@ def _import(model: str, path: Path | None) -> ModuleType:
 
 def _arguments(module: ModuleType, model: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name in (*_KEYS, *_OLD_NAMES):
+    for name in (*KEYS, *OLD_NAMES):
         if hasattr(module, name):
-            key = _OLD_NAMES.get(name, name)
+            key = OLD_NAMES.get(name, name)
             if key in found:
                 raise ModelError(f"the model {model} has both {key} and {name}: keep one")
             found[key] = getattr(module, name)
-    if isinstance(found.get("parameters"), dict) and "log_likelihood" in found:
-        # the priors are in the table; a log_prob beside it is the user's own sum, for other use
-        found.pop("log_prob", None)
     return found

@@ -33,6 +33,8 @@ class Evaluation(NamedTuple):
     blobs: npt.NDArray[Any] | None
 
 
+_PLAIN = {float, np.float64, int}  # types of which any is one real number
+
 # rows of coordinates (n, ndim) -> their log_prob and blobs
 Evaluate: TypeAlias = "Callable[[FloatArray], Evaluation]"
 
@@ -258,16 +260,15 @@ def _ascii(blobs: Sequence[Any]) -> bool:
 
 def _scalars(results: Sequence[Any]) -> FloatArray:
     try:
-        if isinstance(results[0], str | bytes):
+        if not _PLAIN.issuperset(map(type, results)) and not all(map(_is_number, results)):
             raise TypeError
         values = np.array(results, dtype=np.float64).reshape(len(results))
     except (TypeError, ValueError, OverflowError):
         row = next((i for i, r in enumerate(results) if not _is_number(r)), 0)
-        raise BadOutput(
-            row,
-            _shown(results[row]),
-            "expected one number, or with blobs a tuple: return lp, a, b",
-        ) from None
+        hint = "expected one number, or with blobs a tuple: return lp, a, b"
+        if results[row] is None:
+            hint = "is a return statement missing?"
+        raise BadOutput(row, _shown(results[row]), hint) from None
     _refuse_bad(values, results)
     return values
 
@@ -277,14 +278,20 @@ def _shown(value: Any) -> str:
         text = repr(value)
     except Exception:  # an object of the model's, or an integer of too many digits
         return f"a value of type {type(value).__name__}"
+    if isinstance(value, np.generic):
+        text = f"{value.dtype} {value}"
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _is_number(value: Any) -> bool:
-    if isinstance(value, str | bytes):
+    """Tell whether a result is one real number; emcee would take text, and True for 1."""
+    if isinstance(value, str | bytes | bool):
         return False
     try:
-        float(np.asarray(value).item())
+        array = np.asarray(value)
+        if array.dtype.kind in "bc":
+            return False
+        float(array.item())
     except (TypeError, ValueError, OverflowError):
         return False
     return True
@@ -320,7 +327,7 @@ def column(result: Any, n: int) -> FloatArray:
     if values.shape not in ((n,), (n, 1)):
         what = "None" if result is None else f"shape {values.shape} for theta of {n} rows"
         raise BadOutput(0, what, hint)
-    if values.dtype.kind not in "biuf":
+    if values.dtype.kind not in "iuf":
         raise BadOutput(0, f"values of type {values.dtype}, not real numbers", hint)
     return values.reshape(n).astype(np.float64)
 
@@ -329,6 +336,4 @@ def _refuse_bad(values: FloatArray, results: Sequence[Any]) -> None:
     bad = ~(values < np.inf)
     if bad.any():
         row = int(np.argmax(bad))
-        if results[row] is None:
-            raise BadOutput(row, "None", "is a return statement missing?")
         raise BadOutput(row, "NaN" if np.isnan(values[row]) else "+inf")

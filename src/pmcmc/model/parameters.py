@@ -116,6 +116,17 @@ def _entries(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
             continue
         elements = list(value)
+        if (
+            not isinstance(value, np.ndarray)
+            and len(elements) == 2
+            and all(map(_is_number, value))
+        ):
+            low, high = elements
+            raise ModelError(
+                f"parameters gives {value!r} for {name}: for bounds write the prior, as "
+                f"stats.uniform({low!r}, {high - low!r}), which is uniform from {low!r} to "
+                f"{high!r}; two fixed numbers are given as np.array({value!r})"
+            )
         if not elements:
             raise ModelError(f"parameters gives an empty list for {name}: expected priors")
         for k, element in enumerate(elements):

@@ -7,19 +7,17 @@ plain float64 arrays, in the way emcee would, with an error that says which para
 from __future__ import annotations
 
 import hashlib
-import html
 import inspect
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import forks
-from ..errors import EvaluationError, ModelError
-from ..tracebacks import traceback_text
+from .. import streams
+from ..errors import ModelError
 from . import checks, load, parcel
 from .calls import Caller, CallFailed
 from .derived import (
@@ -29,8 +27,12 @@ from .derived import (
     check_labels,
     name_derived,
 )
+from .failures import at_text, bad_output, by_name, raised
+from .hints import ModelText
 from .outputs import BadOutput, Evaluation, OutputFormat, column, has_parts
 from .parameters import Parameters
+from .ranks import rank_info
+from .shown import problem_html, problem_text
 
 if TYPE_CHECKING:
     from .._types import FloatArray, Tick
@@ -120,7 +122,7 @@ class Problem:
         self.derived_functions = later = check_derived_functions(derived, names)
         self._derived = None if later else check_derived(derived, names)
         self.labels = check_labels(labels)
-        self.initial = checks.check_initial(initial, self.ndim, bool(self.priors))
+        self.initial = checks.check_initial(initial, self.names, bool(self.priors))
         self.nwalkers = checks.check_nwalkers(nwalkers, self.initial)
 
     @staticmethod
@@ -143,49 +145,32 @@ class Problem:
             return problem
         source = load.source(model)  # the model may change the working directory
         found = load.read(model)
+        text = ModelText(source, model)
         try:
             made = Problem(**found, name=load.stem(model))
         except ModelError as exc:
-            raise ModelError(f"the model {model} is not complete: {exc}") from None
+            lines = [
+                f"the model {model} is not complete: {exc}",
+                text.line_of(str(exc), load.KEYS),
+            ]
+            others = text.misspelt(load.KEYS, load.OLD_NAMES)
+            lines += [f"  {name}: is it meant to be {key}?" for name, key in others]
+            raise ModelError("\n".join(filter(None, lines))) from None
         except TypeError as exc:
             raise ModelError(f"the model {model} has a name of the wrong type: {exc}") from None
+        for name, key in text.misspelt(load.KEYS, load.OLD_NAMES, surely=True):
+            if rank_info().rank == 0:
+                streams.tell(f"note: {name}: is it meant to be {key}?", error=True)
         made.source = source
         return made
 
     def __repr__(self) -> str:
         """Return its name and parameters."""
-        n = len(self.names)
-        shown = ", ".join(self.names[:6]) + (", ..." if n > 6 else "")
-        more = ", vectorized" if self.vectorized else ""
-        return (
-            f"<pmcmc.Problem {self.name}: {n} parameter{'s' * (n != 1)} ({shown}), start "
-            f"{self._start_text()}{more}>"
-        )
-
-    def _start_text(self) -> str:
-        if isinstance(self.initial, str):
-            return {"map": "a search for the maximum", "prior": "the priors"}[self.initial]
-        if callable(self.initial):
-            return "a function"
-        return "given walkers" if np.ndim(self.initial) == 2 else "a ball round a point"
+        return problem_text(self.name, self.names, self.initial, self.vectorized)
 
     def _repr_html_(self) -> str:
         """Show it in a notebook: parameters with their priors and the point of the start."""
-        columns = {"parameter": self.names}
-        if self.priors:
-            columns["prior"] = tuple(str(prior.describe()) for prior in self.priors)
-        if not callable(self.initial) and np.shape(self.initial) == (len(self.names),):
-            columns["start"] = tuple(f"{value:.6g}" for value in np.asarray(self.initial))
-        heads = "".join(f"<th>{name}</th>" for name in columns)
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
-            for cells in zip(*columns.values(), strict=True)
-        )
-        fixed = ", ".join(f"{name} = {value:g}" for name, value in self.fixed.items())
-        return (
-            f"<p><b>{html.escape(self.name)}</b>, start: {self._start_text()}</p><table><tr>"
-            f"{heads}</tr>{rows}</table>{f'<p>fixed: {html.escape(fixed)}</p>' if fixed else ''}"
-        )
+        return problem_html(self.name, self.parameters, self.initial)
 
     @property
     def own_start(self) -> bool:
@@ -290,11 +275,12 @@ class Problem:
                 results = self._caller.for_each(function, rows, tick, where)
         except CallFailed as failed:
             exc, row = failed.args
-            self._raised(exc, coords if self.vectorized else coords[row], where)
+            theta = coords if self.vectorized else coords[row]
+            raise raised(exc, self.names, theta, where) from exc
         try:
             return self.returns.to_arrays(results, len(rows))
         except BadOutput as exc:
-            raise self._unfit(exc, coords, where) from None
+            raise bad_output(exc, self.names, coords, where) from None
 
     def probe(self, where: str = "") -> tuple[FloatArray, float]:
         """Evaluate before any work, at a point that depends on nothing random.
@@ -323,14 +309,14 @@ class Problem:
             except KeyboardInterrupt:
                 raise
             except BaseException as exc:
-                self._raised(exc, theta, where)
+                raise raised(exc, self.names, theta, where) from exc
             if has_parts(result) or result != -np.inf:
                 break  # else it may be a bare -inf where others have blobs
         try:
             self.returns.infer_from(result)
             evaluated = self.returns.to_arrays(result if self.vectorized else [result], 1)
         except BadOutput as exc:
-            raise self._unfit(exc, theta[None], where) from None
+            raise bad_output(exc, self.names, theta[None], where) from None
         return points[:n], float(evaluated.log_prob[0])
 
     def _probe_points(self) -> FloatArray:
@@ -377,41 +363,11 @@ class Problem:
 
     def describe(self, theta: FloatArray) -> str:
         """Return the parameters by name, ``  at m = 1.0, b = 2.0``."""
-        values = ", ".join(f"{name} = {value!r}" for name, value in self.by_name(theta).items())
-        return f"  at {values}"
+        return at_text(self.names, theta)
 
     def by_name(self, theta: FloatArray) -> dict[str, float]:
         """Return the value of each parameter."""
-        return dict(zip(self.names, map(float, theta), strict=True))
-
-    def _unfit(self, exc: BadOutput, coords: FloatArray, where: str) -> EvaluationError:
-        theta = coords[exc.row]
-        text = f"log_prob returned {exc.what}{where}\n{self.describe(theta)}"
-        text += f"\n  {exc.hint}" if exc.hint else ""
-        return EvaluationError(text, parameters=self.by_name(theta))
-
-    def _raised(self, exc: BaseException, theta: FloatArray, where: str) -> NoReturn:
-        if isinstance(exc, BadOutput):
-            raise self._unfit(exc, np.atleast_2d(theta), where) from None
-        if forks.in_child():
-            forks.leave(exc)
-        lines = traceback_text(exc)
-        if isinstance(exc, SystemExit):
-            what = f"called sys.exit({exc.code!r})"
-        else:
-            what = f"raised {type(exc).__name__}: {exc}"
-        if isinstance(exc, TypeError) and lines.startswith("TypeError"):  # the call itself
-            lines += (
-                "\n  it is called with theta, and args and kwargs where the model has them: "
-                "args = (x, y, yerr)"
-            )
-        if theta.ndim == 2 and len(theta) == 1:
-            theta = theta[0]
-        at = self.describe(theta) if theta.ndim == 1 else f"  in a batch of {len(theta)} rows"
-        parameters = self.by_name(theta) if theta.ndim == 1 else None
-        raise EvaluationError(
-            f"log_prob {what}{where}\n{at}\n{lines}", parameters=parameters
-        ) from exc
+        return by_name(self.names, theta)
 
     def settings(self) -> dict[str, Any]:
         """Return what defines the problem, as far as it can be written down (for the file)."""
@@ -465,6 +421,8 @@ class Problem:
 
 def _plus(a: float, b: Any) -> Any:
     """Return a + b, or b itself where it is no number, so that it is refused as what it is."""
+    if isinstance(b, bool | np.bool_):
+        return b
     try:
         return a + b
     except TypeError:

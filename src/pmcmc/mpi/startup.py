@@ -34,8 +34,6 @@ _THREADS_OF = {
     "blis": "BLIS_NUM_THREADS",
     "openmp": "OMP_NUM_THREADS",
 }
-# what launchers tell their ranks, and what a job within a job must not see
-LAUNCHED = ("PMI", "OMPI_COMM", "OMPI_UNIVERSE", "PMIX_", "PRTE_LAUNCHED", "HYDI_", "MPIR_")
 OVERRIDE = "PMCMC_ALLOW_SINGLE_RANKS"
 
 

@@ -91,7 +91,12 @@ class Plan:
             None for a rank that is left idle.
 
         """
-        return next((team for team in self.teams if rank in team.ranks), None)
+        number = self.number_of_team(rank)
+        return None if number is None else self.teams[number]
+
+    def number_of_team(self, rank: int) -> int | None:
+        """Return which team a rank belongs to, from 0; None for a rank that is left idle."""
+        return next((t for t, team in enumerate(self.teams) if rank in team.ranks), None)
 
     @property
     def idle(self) -> int:

@@ -149,6 +149,7 @@ class Readable:
         w, ndim = chain[0].shape[1:]
         self.rows = self.burnin_rows = np.array([len(c) for c in chain])
         self.starts, self.derived_names = {}, ()
+        self.rejected, self.rejected_share = np.zeros((len(chain), 2), dtype=int), 0.0
         moved = np.ones((len(chain), w)) if accepted is None else accepted
         self.accepted = self.burnin_accepted = moved
         names = tuple(f"p{i}" for i in range(ndim))

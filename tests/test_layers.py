@@ -12,6 +12,7 @@ ROOT = Path(pmcmc.__file__).parent
 LEVELS = {  # a wing imports wings of lower levels
     "cores": 0,
     "launchers": 0,
+    "processes": 0,
     "errors": 1,
     "streams": -1,
     "tracebacks": -1,

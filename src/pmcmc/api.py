@@ -48,6 +48,8 @@ def run(
     overwrite: bool | None = None,
     break_lock: bool | None = None,
     progress: bool | None = None,
+    on_error: Literal["abort", "reject"] | None = None,
+    log_prob_timeout: float | str | None = None,
     keep_scratch: bool | None = None,
     **unknown: Never,
 ) -> Result | None:
@@ -130,6 +132,11 @@ def run(
     progress : bool
         Show how far it is, with a bar on a terminal, else a line now and then. Default: with
         ``ranks``, on a terminal and in a notebook; else not.
+    on_error : {"abort", "reject"}
+        Where log_prob raises, is NaN or +inf, or takes too long: end the run, or count it as -inf
+        and record it. Default: "abort".
+    log_prob_timeout : float or str
+        Seconds that one evaluation may take. Default: no limit.
     keep_scratch : bool
         Keep the folders of `pmcmc.scratch`. Default: False, they are removed when a rank ends.
     **unknown

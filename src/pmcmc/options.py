@@ -285,6 +285,16 @@ class RunOptions:
     progress: bool | None = _option(
         None, switch, None, "show how far it is (default: bar or log lines)"
     )
+    on_error: str = _option(
+        "abort",
+        choice("abort", "reject"),
+        "abort|reject",
+        "where log_prob raises, is NaN or +inf, or takes too long: end the job, or count it as "
+        "-inf and record it",
+    )
+    log_prob_timeout: float | None = _option(
+        None, _duration, "SECONDS", "the most that one evaluation may take (default: no limit)"
+    )
     keep_scratch: bool = _option(
         False, switch, None, "keep the folders of pmcmc.scratch() when the run ends"
     )

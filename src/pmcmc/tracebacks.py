@@ -35,6 +35,22 @@ def traceback_text(exc: BaseException) -> str:
     return "".join(told.format()).rstrip()
 
 
+def last_line(exc: BaseException) -> str:
+    """Return an exception in a line: its class, its message, and the line of the user's code.
+
+    Parameters
+    ----------
+    exc : BaseException
+        That was raised.
+
+    """
+    text = " ".join(f"{type(exc).__name__}: {exc}".split())
+    frames = [f for f in traceback.extract_tb(exc.__traceback__) if not _is_ours(f.filename)]
+    if not frames:
+        return text
+    return f"{text} ({Path(frames[-1].filename).name}:{frames[-1].lineno}: {frames[-1].line})"
+
+
 def warn(text: str) -> None:
     """Issue a RuntimeWarning, at the line of the user's code that called pmcmc.
 

@@ -153,7 +153,7 @@ class Told:
     names, nensembles, kept, steps = ("a", "b"), 4, 1000, 1000
     quantities = (*names, "log_prob")
     stuck, low = np.zeros((4, 8), dtype=bool), np.zeros((4, 8), dtype=int)
-    shift, shifted = 0.0, ""
+    shift, shifted, rejected_share = 0.0, "", 0.0
     rare, offsets = np.zeros((4, 8), dtype=bool), np.full((4, 8), 6.0)
     farthest_in = np.ones((4, 8), dtype=int)
 

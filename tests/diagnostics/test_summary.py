@@ -348,3 +348,15 @@ def test_summary_in_json(launch, tmp_path):
     assert "r_hat" in shown.stdout
     assert "not enough: ESS" in shown.stdout
     assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+def test_many_rejected_evaluations_are_not_enough():
+    some = assess(summary(rejected=40, rejected_share=0.08))
+    assert some.enough
+    assert "note: 40 evaluations rejected (8% of those after burn-in)" in text(some)
+    many = assess(summary(rejected=400, rejected_share=0.12))
+    assert not many.enough
+    assert many.lines[0].startswith(
+        "not enough: 12.0% of the evaluations after burn-in were rejected"
+    )
+    assert summary(rejected=40, rejected_share=0.08).to_dict()["rejected"] == 40

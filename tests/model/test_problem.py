@@ -131,7 +131,7 @@ def test_rows_outside_the_priors_have_blank_blobs(form, tmp_path):
     text = f"parameters = table\ndef log_likelihood(theta): {body}\nblobs_dtype = {dtype}"
     problem = load(tmp_path, text)
     problem.probe()
-    log_prob, blobs = problem.evaluate(ROWS)
+    log_prob, blobs, _ = problem.evaluate(ROWS)
     np.testing.assert_allclose(log_prob, posterior(ROWS), rtol=1e-13)
     for row in (0, 2, 4):
         np.testing.assert_array_equal(blobs[row], problem.evaluate(ROWS[[row]]).blobs[0])

@@ -186,3 +186,26 @@ def test_walkers_that_do_not_span_the_space_are_refused(walkers, form):
     problem = plain(walkers if form == "array" else lambda n, rng: walkers)
     with pytest.raises(ModelError, match="do not span the parameter space"):
         start(problem, 8)
+
+
+@pytest.mark.parametrize("form", ["prior", "function"])
+def test_walkers_at_minus_infinity_are_drawn_again(form):
+    table = {"a": stats.norm(0, 1), "b": stats.uniform(0, 1)}
+
+    def half(theta):
+        return -np.inf if theta[0] < 0 else -theta[0]
+
+    def mine(nwalkers, rng):
+        return np.stack([p.rvs(nwalkers, random_state=rng) for p in table.values()], axis=1)
+
+    problem = Problem(
+        log_likelihood=half, parameters=table, initial="prior" if form == "prior" else mine
+    )
+    found = start(problem, 16)
+    assert (found[:, 0] > 0).all()
+    np.testing.assert_array_equal(found, start(problem, 16))
+    nowhere = Problem(log_likelihood=lambda t: -np.inf, parameters=table, initial=problem.initial)
+    with pytest.raises(
+        EvaluationError, match="at 16 of 16 starting walkers, and at as many again"
+    ):
+        start(nowhere, 16)

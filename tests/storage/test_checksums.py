@@ -110,12 +110,13 @@ def test_status_tells(launch, tmp_path):
 
 
 def test_a_file_without_them_is_read_and_goes_on(path, monkeypatch):
-    defaults = (*Header.__init__.__defaults__[:-1], False)
+    defaults = (*Header.__init__.__defaults__[:-2], False, False)  # checksums, rejects
     monkeypatch.setattr(Header.__init__, "__defaults__", defaults)
     pmcmc.run(problem(), nsteps=40, burnin=4, output=path, **GIVEN)
     monkeypatch.undo()
     reader = RunReader(path)
     assert not reader.header.checksums
+    assert not reader.rejected.any()
     assert verify(reader) is None
     assert sum(pmcmc.run(problem(), nsteps=60, output=path, resume=True).steps) == 60
     assert verify(RunReader(path)) is None

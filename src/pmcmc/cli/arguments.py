@@ -72,7 +72,7 @@ class Command:
     def handler(self, name: str) -> Callable[..., int]:
         """Return the function that does it: of a Launch where it works on ranks, and arguments."""
         module = importlib.import_module(f".{self.module}", __package__)
-        handler: Callable[..., int] = getattr(module, name)
+        handler: Callable[..., int] = getattr(module, "try_again" if name == "try" else name)
         return handler
 
     def arguments(self) -> list[Argument]:
@@ -280,6 +280,13 @@ def _of_derive() -> Groups:
     return {"": [_FILE, _argument("model", metavar="MODEL.py")]}
 
 
+def _of_try() -> Groups:
+    number = _argument("number", metavar="N", type=_whole(0), help="which, from 0")
+    model = _argument("--model", metavar="MODEL", help="(default: that of the run)")
+    path = _argument("path", metavar="FILE", type=Path, help="of a run, or its FILE.rejects.jsonl")
+    return {"": [path, number, model]}
+
+
 def _of_init() -> Groups:
     from ..model.template import STYLES
 
@@ -322,6 +329,16 @@ COMMANDS = {
         _of_derive,
         more="MODEL.py gives them as functions of theta by name: derived = {'ecc': ecc}. It may "
         "be the model of the run.",
+    ),
+    "rejects": Command(
+        "evaluations that were rejected: why, how often, where first",
+        lambda: {"": [_FILE, _JSON]},
+        module="failures",
+    ),
+    "try": Command(
+        "evaluate one of them again: the value, or the whole traceback, and the time",
+        _of_try,
+        module="failures",
     ),
     "status": Command(
         "what is in a file (exit status: 0 finished, 3 finished short of its stop rule, 4 a job "

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .._types import FloatArray, Tick
 
 FAR = 6.0  # standard errors from its ensemble that no walker's mean is where walkers mix
+REJECTED = 0.1  # of the evaluations after burn-in that may be rejected
 SHIFT = 0.25  # standard errors by which stragglers may move a mean
 LOG_PROB = "log_prob"
 _FIGURES = {
@@ -77,6 +78,10 @@ class Figures(Protocol):
     def shifted(self) -> str:
         """Of which parameter."""
 
+    @property
+    def rejected_share(self) -> float:
+        """Which part of the evaluations after burn-in was rejected."""
+
     def rank_tau(self, i: int) -> FloatArray:
         """Return the autocorrelation time of a quantity's ranks in each ensemble, in steps."""
 
@@ -97,7 +102,7 @@ class Shortfall:
     Attributes
     ----------
     criterion : str
-        "stuck", "rare", "length", "mixing", "ess_bulk", "ess_tail", "r_hat", "lost" or
+        "rejects", "stuck", "rare", "length", "mixing", "ess_bulk", "ess_tail", "r_hat", "lost" or
         "stragglers".
     parameter : str
         Or log_prob; empty where it is not one quantity that is short.
@@ -121,6 +126,8 @@ class Shortfall:
     def text(self) -> str:
         """A few words, for a line of progress."""
         match self.criterion:
+            case "rejects":
+                return f"{100 * self.value:.0f}% of the evaluations rejected"
             case "stuck":
                 return "walkers that never moved"
             case "rare":
@@ -155,8 +162,8 @@ def shortfalls(
     Length has to be within the limits for every parameter and log_prob, ESS of bulk and tails and
     R-hat for every parameter, or for what the limits name instead; every walker has to move, as
     often as the others, and to be where its ensemble is; no ensemble may be lost, and stragglers
-    have to be too few to matter. A figure that cannot be told (NaN) is short, save R-hat with one
-    ensemble, which has none.
+    have to be too few to matter; of the evaluations at most a tenth may have been rejected. A
+    figure that cannot be told (NaN) is short, save R-hat with one ensemble, which has none.
 
     Parameters
     ----------
@@ -176,6 +183,8 @@ def shortfalls(
         Each worked out only when it is asked for.
 
     """
+    if figures.rejected_share > REJECTED:
+        yield Shortfall("rejects", value=figures.rejected_share, wanted=REJECTED)
     if short := stuck(figures):
         yield short
     if rare := int(np.sum(figures.rare & ~figures.stuck)):

@@ -293,6 +293,16 @@ class ChainStatistics:
         return Moments(every.mean, every.sd, core.mean, core.sd, low, best)
 
     @property
+    def rejected_share(self) -> float:
+        """Which part of the evaluations was rejected; of burn-in none counts."""
+        return 0.0 if self._phase == "burnin" else self._reader.rejected_share
+
+    @property
+    def rejected(self) -> int:
+        """Rejected evaluations of the run, those of its start and burn-in among them."""
+        return int(self._reader.rejected.sum())
+
+    @property
     def low(self) -> npt.NDArray[np.int64]:
         """Draws with a log_prob too low to be the posterior's, (ensemble, walker)."""
         return self.moments.low

@@ -72,6 +72,10 @@ class Summary:
         Parameters that were not sampled.
     kind : {"quantiles", "hdi", "mode"}
         What stands in the table beside mean and sd.
+    rejected : int
+        Evaluations that were rejected, with those of the start and of burn-in.
+    rejected_share : float
+        Which part of those after burn-in.
 
     """
 
@@ -98,6 +102,8 @@ class Summary:
     redrawn: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     fixed: Mapping[str, float] = field(default_factory=dict)
     kind: str = "quantiles"
+    rejected: int = 0
+    rejected_share: float = 0.0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -226,7 +232,8 @@ class Summary:
             ``parameters`` and ``derived``, lists of dicts with the fields of `Row`; ``log_prob``,
             another such; ``fixed``, values by name;
             ``ensembles``, a list of dicts with the fields of `EnsembleRow`, and ``worst``;
-            ``acceptance_fraction``, ``acceptance_per_ensemble``, ``nensembles``, ``ndraws``;
+            ``acceptance_fraction``, ``acceptance_per_ensemble``, ``nensembles``, ``ndraws``,
+            ``rejected``, ``rejected_share``;
             ``straggling_walkers``, ``stuck_walkers``, ``rarely_moving_walkers``,
             ``trapped_walkers`` and ``redrawn_walkers`` as [ensemble, walker] pairs. None stands
             for what cannot be told.
@@ -243,6 +250,8 @@ class Summary:
             "acceptance_fraction": _finite(self.acceptance_fraction),
             "acceptance_per_ensemble": [_finite(a) for a in self.acceptance.mean(axis=1)],
             "nensembles": self.nensembles,
+            "rejected": self.rejected,
+            "rejected_share": self.rejected_share,
             "ndraws": self.ndraws,
             "straggling_walkers": _pairs(self.low > 0),
             "stuck_walkers": _pairs(self.stuck),
@@ -331,6 +340,8 @@ def summarize(statistics: ChainStatistics, kind: str = "quantiles", threads: int
         redrawn=statistics.redrawn,
         fixed=statistics.header.parameters.fixed,
         kind=kind,
+        rejected=statistics.rejected,
+        rejected_share=statistics.rejected_share,
     )
 
 

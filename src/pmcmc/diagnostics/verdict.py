@@ -86,7 +86,7 @@ def assess(
         return Verdict(
             True, (_enough(summary, numbers(summary, limits)), *_notes(summary, faulty=False))
         )
-    faults = [*_divided(summary.divisions), *_walkers(summary, short)]
+    faults = [*_rejected(short), *_divided(summary.divisions), *_walkers(summary, short)]
     advice = begin_elsewhere(summary, how)
     if not summary.divisions:  # else what is short follows from that
         few, factor = _few(summary, short)
@@ -94,6 +94,16 @@ def assess(
         faults += few
     lines = [f"not enough: {fault}" for fault in faults]
     return Verdict(False, (*lines, *advice, *_notes(summary, faulty=True)))
+
+
+def _rejected(short: Mapping[str, list[Shortfall]]) -> list[str]:
+    return [
+        f"{100 * one.value:.1f}% of the evaluations after burn-in were rejected (--on-error "
+        "reject), and count as -inf: the draws avoid where log_prob fails, which may be where the "
+        f"posterior is; at most {100 * one.wanted:.0f}% may. See pmcmc rejects FILE, and mend "
+        "log_prob there"
+        for one in short.get("rejects", ())
+    ]
 
 
 # ---- walkers and ensembles that are not where the rest is
@@ -272,6 +282,12 @@ def _enough(summary: Summary, which: Sequence[int]) -> str:
 
 def _notes(summary: Summary, faulty: bool) -> list[str]:
     notes = []
+    if summary.rejected and not faulty:
+        notes.append(
+            f"note: {count_text(summary.rejected, 'evaluation')} rejected "
+            f"({100 * summary.rejected_share:.2g}% of those after burn-in), which count as -inf: "
+            "see pmcmc rejects FILE"
+        )
     if summary.redrawn:
         notes.append(f"note: {rescued_text(summary.redrawn)}")
     low = [(int(e), int(w)) for e, w in np.argwhere(summary.low)]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy as np
 from ..errors import ControlFlow
 from ..model.outputs import Evaluation
 from ..model.problem import Problem
+from ..model.rejects import Reject
 from ..mpi.control import ControlChannel, MustLeave, PeerFailed
 from ..mpi.startup import any_thread
 from ..mpi.timing import RankTimer
@@ -309,9 +311,11 @@ class TeamEvaluator:
             if stopping():
                 return []
             try:
-                log_prob, blobs = self._here(rows, between)
+                log_prob, blobs, rejects = self._here(rows, between)
             except (_GivenUp, Abandoned):
                 return []
+            if rejects:
+                return log_prob, blobs, rejects
             return log_prob if blobs is None else (log_prob, blobs)
 
         Worker(self.comm, run, tick).serve()
@@ -339,8 +343,11 @@ class TeamEvaluator:
 
 def _assemble(batch: Batch) -> Evaluation:
     """Return the parts of a batch, in order, as one."""
-    parts = [p if isinstance(p, tuple) else (p, None) for p in batch.ordered()]
-    log_prob = np.concatenate([p[0] for p in parts])
-    if parts[0][1] is None:
-        return Evaluation(log_prob, None)
-    return Evaluation(log_prob, np.concatenate([p[1] for p in parts]))
+    parts = [Evaluation(*(p if isinstance(p, tuple) else (p, None))) for p in batch.ordered()]
+    log_prob = np.concatenate([p.log_prob for p in parts])
+    blobs = None if parts[0].blobs is None else np.concatenate([p.blobs for p in parts])
+    rejects, start = list[Reject](), 0
+    for part in parts:
+        rejects += (replace(one, row=start + one.row) for one in part.rejects)
+        start += len(part.log_prob)
+    return Evaluation(log_prob, blobs, tuple(rejects))

@@ -15,6 +15,8 @@ import numpy as np
 
 from .. import forks
 from ..errors import ControlFlow
+from .rejects import TookTooLong
+from .timeout import TimeLimit
 
 if TYPE_CHECKING:
     from .._types import FloatArray, Tick
@@ -57,10 +59,16 @@ class Caller:
     describe : callable
         Returns a row of parameters, (ndim,), in words.
 
+    Attributes
+    ----------
+    limit : TimeLimit or None
+        Of each call.
+
     """
 
     def __init__(self, describe: Callable[[FloatArray], str]) -> None:
         self._describe = describe
+        self.limit: TimeLimit | None = None
         self._now: FloatArray | None = None
         self._seconds = 0.0  # of a call, the last time
         self._where: str | None = None
@@ -77,6 +85,17 @@ class Caller:
         rows = np.atleast_2d(self._now)
         more = f", the first of {len(rows)} rows" if len(rows) > 1 else ""
         return self._describe(rows[0]) + more
+
+    def once(self, function: Callable[..., Any], theta: FloatArray) -> Any:
+        """Call a function, within the time limit; what it raises passes through."""
+        if self.limit is None:
+            return function(theta)
+        self._now = theta
+        try:
+            with self.limit as limit:
+                return limit.call(self._named(""), function, theta)
+        finally:
+            self._now = None
 
     def for_all(self, function: Callable[..., Any], rows: FloatArray, where: str) -> Any:
         """Call a vectorized function.
@@ -103,9 +122,13 @@ class Caller:
         """
         self._now, began = rows, time.perf_counter()
         try:
-            if self._seconds < WORTH_NAMING:
-                return self._call_at(where)(function, rows)
-            return named_call(f"log_prob{where},{self.at()}")(function, rows)
+            call = self._call_at(where)
+            if self._seconds >= WORTH_NAMING or self.limit is not None:
+                call = self._named(where)
+            if self.limit is None:
+                return call(function, rows)
+            with self.limit as limit:
+                return limit.call(call, function, rows)
         except (KeyboardInterrupt, ControlFlow):
             raise
         except BaseException as exc:
@@ -117,8 +140,19 @@ class Caller:
                 forks.leave()
             self._now, self._seconds = None, time.perf_counter() - began
 
+    def _named(self, where: str) -> Callable[..., Any]:
+        """Return a call that is named after the rank and the parameters."""
+        ends = "" if self.limit is None else self.limit.what_ends
+        name = f"log_prob{where},{self.at()}"
+        return named_call(name[: _LONGEST - len(ends)] + ends)
+
     def for_each(
-        self, function: Callable[..., Any], rows: FloatArray, tick: Tick | None, where: str
+        self,
+        function: Callable[..., Any],
+        rows: FloatArray,
+        tick: Tick | None,
+        where: str,
+        reject: Callable[[int, BaseException], Any] | None = None,
     ) -> list[Any]:
         """Call a function for one row after another.
 
@@ -132,6 +166,9 @@ class Caller:
             Called between the calls; may raise.
         where : str
             Rank and host.
+        reject : callable, optional
+            Takes the number of a row and what was raised there, an Exception or TookTooLong, and
+            returns what stands for its result. Default: it is an error.
 
         Returns
         -------
@@ -144,7 +181,11 @@ class Caller:
             If it raises anything but KeyboardInterrupt.
 
         """
-        return cast(list[Any], self._call_at(where)(self._each, function, rows, tick, where))
+        call, given = self._call_at(where), (function, rows, tick, where, reject)
+        if self.limit is None:
+            return cast(list[Any], call(self._each, *given))
+        with self.limit:
+            return cast(list[Any], call(self._each, *given))
 
     def _call_at(self, where: str) -> Callable[..., Any]:
         """Return a call that is named after the rank alone, which costs nothing."""
@@ -153,27 +194,40 @@ class Caller:
         return self._here
 
     def _each(
-        self, function: Callable[..., Any], rows: FloatArray, tick: Tick | None, where: str
+        self,
+        function: Callable[..., Any],
+        rows: FloatArray,
+        tick: Tick | None,
+        where: str,
+        reject: Callable[[int, BaseException], Any] | None,
     ) -> list[Any]:
         results: list[Any] = []
-        each = self._seconds >= WORTH_NAMING
+        limit = self.limit
+        each = self._seconds >= WORTH_NAMING or limit is not None
         self._now, began = rows, time.perf_counter()
-        call = None
+        call: Callable[..., Any] | None = None
         if not each and self._seconds * len(rows) >= WORTH_NAMING:
-            call = named_call(f"log_prob{where},{self.at()}")
+            call = self._named(where)
         try:
             for theta in rows:
                 self._now = theta
                 if each:
-                    call = named_call(f"log_prob{where},{self.at()}")
+                    call = self._named(where)
                 try:
-                    results.append(function(theta) if call is None else call(function, theta))
+                    if call is None:
+                        results.append(function(theta))
+                    elif limit is None:
+                        results.append(call(function, theta))
+                    else:
+                        results.append(limit.call(call, function, theta))
                 except (KeyboardInterrupt, ControlFlow):
                     raise
                 except BaseException as exc:
                     if forks.in_child():
                         forks.leave(exc)
-                    raise CallFailed(exc, len(results)) from exc
+                    if reject is None or not isinstance(exc, Exception | TookTooLong):
+                        raise CallFailed(exc, len(results)) from exc
+                    results.append(reject(len(results), exc))
                 if tick is not None:  # of slow functions: quick ones have one look, at the end
                     if forks.in_child():
                         forks.leave()

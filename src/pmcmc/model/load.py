@@ -99,6 +99,12 @@ def source(model: str) -> str:
         return ""
 
 
+def place(model: str) -> str:
+    """Return the absolute path of a model that is a file; else its name."""
+    path = find(model)
+    return model if path is None else str(path.resolve())
+
+
 def read(model: str) -> dict[str, Any]:
     """Run a model and return the keyword arguments of its Problem.
 

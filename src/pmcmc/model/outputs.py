@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelError
+from .rejects import Reject
 
 if TYPE_CHECKING:
     from .._types import FloatArray
@@ -26,11 +27,14 @@ class Evaluation(NamedTuple):
     ----------
     log_prob : ndarray (n,)
     blobs : ndarray (n, ...) or None
+    rejects : tuple of Reject
+        Rows that count as -inf in place of an error.
 
     """
 
     log_prob: FloatArray
     blobs: npt.NDArray[Any] | None
+    rejects: tuple[Reject, ...] = ()
 
 
 _PLAIN = {float, np.float64, int}  # types of which any is one real number
@@ -51,11 +55,21 @@ class BadOutput(Exception):
     hint : str
         What to do.
 
+    Attributes
+    ----------
+    may_be_rejected : bool
+        Whether it is NaN or +inf, and not of a wrong form.
+
     """
 
     def __init__(self, row: int, what: str, hint: str = "") -> None:
         super().__init__(what)
         self.row, self.what, self.hint = row, what, hint
+
+    @property
+    def may_be_rejected(self) -> bool:
+        """Whether it is NaN or +inf, and not of a wrong form."""
+        return self.what in ("NaN", "+inf")
 
 
 class OutputFormat:
@@ -194,6 +208,11 @@ class OutputFormat:
             raise BadOutput(0, f"blobs that do not fit dtype {self.dtype}: {exc}") from None
         # emcee drops the axes of length one
         return array.reshape(len(results), *(k for k in array.shape[1:] if k != 1))
+
+    @property
+    def rejected(self) -> Any:
+        """What stands for the result of a row that is rejected."""
+        return (-np.inf, *self.blank) if self.has_blobs else -np.inf
 
     def settings(self) -> list[Any] | None:
         """Return the form of the blobs for the file, [dtype, shape] for JSON; None without any."""

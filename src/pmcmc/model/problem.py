@@ -32,7 +32,10 @@ from .hints import ModelText
 from .outputs import BadOutput, Evaluation, OutputFormat, column, has_parts
 from .parameters import Parameters
 from .ranks import rank_info
+from .rejecting import evaluate_or_reject
+from .rejects import TookTooLong
 from .shown import problem_html, problem_text
+from .timeout import TimeLimit
 
 if TYPE_CHECKING:
     from .._types import FloatArray, Tick
@@ -107,7 +110,7 @@ class Problem:
         labels: Mapping[str, str] | None = None,
         name: str = "problem",
     ) -> None:
-        self.name, self.source = name, ""
+        self.name, self.source, self.path = name, "", ""
         self.parameters = Parameters.read(parameters, ndim)
         self.names, self.ndim = self.parameters.names, len(self.parameters.names)
         self.priors, self.fixed = self.parameters.priors, self.parameters.fixed
@@ -116,6 +119,7 @@ class Problem:
         self._caller = Caller(self.describe)
         self.args, self.kwargs = checks.check_arguments(args, kwargs)
         self.vectorized = bool(vectorized)
+        self.rejecting = False
         self.moves = moves
         self.returns = OutputFormat(blobs_dtype, self.vectorized)
         names = self.parameters.all_names
@@ -143,7 +147,8 @@ class Problem:
         if model.endswith(load.ENDING):
             problem: Problem = parcel.read_problem(Path(model), os.environ)
             return problem
-        source = load.source(model)  # the model may change the working directory
+        # before the model is run, which may change the working directory
+        source, path = load.source(model), load.place(model)
         found = load.read(model)
         text = ModelText(source, model)
         try:
@@ -161,7 +166,7 @@ class Problem:
         for name, key in text.misspelt(load.KEYS, load.OLD_NAMES, surely=True):
             if rank_info().rank == 0:
                 streams.tell(f"note: {name}: is it meant to be {key}?", error=True)
-        made.source = source
+        made.source, made.path = source, path
         return made
 
     def __repr__(self) -> str:
@@ -268,6 +273,10 @@ class Problem:
         function: Callable[..., Any] = self.log_prob
         if self._whole is not None and not (self.args or self.kwargs):
             function = self._whole  # a call less, for quick functions
+        if self.rejecting:
+            return evaluate_or_reject(
+                self._caller, self.returns, self.names, function, rows, tick, where
+            )
         try:
             if self.vectorized:
                 results = self._caller.for_all(function, rows, where)
@@ -281,6 +290,20 @@ class Problem:
             return self.returns.to_arrays(results, len(rows))
         except BadOutput as exc:
             raise bad_output(exc, self.names, coords, where) from None
+
+    def limit(self, on_error: str, timeout: float | None) -> None:
+        """Say what becomes of evaluations that fail, and how long one may take.
+
+        Parameters
+        ----------
+        on_error : {"abort", "reject"}
+            Whether it is an error, or counts as log_prob -inf.
+        timeout : float or None
+            Seconds; None for no limit.
+
+        """
+        self.rejecting = on_error == "reject"
+        self._caller.limit = None if timeout is None else TimeLimit(timeout)
 
     def probe(self, where: str = "") -> tuple[FloatArray, float]:
         """Evaluate before any work, at a point that depends on nothing random.
@@ -305,11 +328,21 @@ class Problem:
         for theta in points:
             n += 1
             try:
-                result = self.log_prob(theta[None].copy() if self.vectorized else theta.copy())
+                given = theta[None].copy() if self.vectorized else theta.copy()
+                result = self._caller.once(self.log_prob, given)
             except KeyboardInterrupt:
                 raise
             except BaseException as exc:
+                if self.rejecting and isinstance(exc, Exception | TookTooLong) and n < len(points):
+                    continue
                 raise raised(exc, self.names, theta, where) from exc
+            if (
+                self.rejecting
+                and not has_parts(result)
+                and n < len(points)
+                and not result < np.inf
+            ):
+                continue
             if has_parts(result) or result != -np.inf:
                 break  # else it may be a bare -inf where others have blobs
         try:

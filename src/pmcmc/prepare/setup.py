@@ -165,6 +165,7 @@ def agree(
         On rank 0, if ranks differ, or an option, the model or the output cannot be used.
 
     """
+    _limit(problem, found, control, output)
     mine = probe(problem, control.where)
     watch.quiet = True
 
@@ -185,7 +186,28 @@ def agree(
         return replace(setup, remarks=(*filter(None, remarks), *setup.remarks))
 
     setup: Setup = control.gather_and_decide(mine, decide)
+    problem.limit(setup.options.on_error, setup.options.log_prob_timeout)
     return setup
+
+
+def _limit(
+    problem: Problem, found: Mapping[str, Any], control: ControlChannel, output: OutputClaim
+) -> None:
+    """Let the probe go by what the options say of failures, or the file that is resumed."""
+
+    def decide(_: list[None]) -> dict[str, Any]:
+        if output.place is None or not output.place.path.exists():
+            return {}
+        try:
+            config = RunReader(output.place.path).header.config
+        except StoreError:  # it is said later on
+            return {}
+        return {key: config[key] for key in of_failures if config.get(key) is not None}
+
+    of_failures = ("on_error", "log_prob_timeout")
+    kept = control.gather_and_decide(None, decide) if found.get("resume") else {}
+    options = RunOptions(**{**kept, **{key: found[key] for key in of_failures if key in found}})
+    problem.limit(options.on_error, options.log_prob_timeout)
 
 
 def _plan(size: int, nwalkers: int, options: RunOptions, problem: Problem, seconds: float) -> Plan:
@@ -215,7 +237,8 @@ def _origin(problem: Problem, size: int) -> dict[str, str]:
     """Return what there is to tell of how the run was started."""
     command = [Path(sys.orig_argv[0]).name, *sys.orig_argv[1:]] if sys.orig_argv else []
     source = problem.source_text()[:_LONGEST_SOURCE]
-    return {"command": shlex.join(command), "ranks": str(size), "model": source}
+    about = {"command": shlex.join(command), "ranks": str(size), "model": source}
+    return about | ({"path": problem.path} if problem.path else {})
 
 
 def _begin(

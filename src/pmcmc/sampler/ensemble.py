@@ -6,6 +6,7 @@ import copy
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from ..errors import EvaluationError
 from ..model.outputs import Evaluate, Evaluation
 from ..model.problem import Problem
+from ..model.rejects import Reject
 from .initial import initial_walkers
 from .light_emcee import emcee
 from .moves import InMain, Moves, has_own_code
@@ -30,12 +32,13 @@ class _Sampler(emcee.EnsembleSampler):  # type: ignore[misc]
         super().__init__(log_prob_fn=evaluate, **kwargs)
         self._evaluate = evaluate
 
-    def compute_log_prob(self, coords: AnyArray) -> Evaluation:
+    def compute_log_prob(self, coords: AnyArray) -> tuple[AnyArray, AnyArray | None]:
         if not np.isfinite(coords).all():
             raise EvaluationError(
                 "a walker left for infinity (log_prob does not fall off, or a move overflowed)"
             )
-        return self._evaluate(coords)
+        log_prob, blobs, _ = self._evaluate(coords)
+        return log_prob, blobs
 
 
 class _Recorder(emcee.backends.Backend):  # type: ignore[misc]
@@ -114,7 +117,10 @@ class Ensemble:
         self._taken: Block | None = None  # the last that was taken
         self._void = False  # the step in hand is not to be: burn-in ended before it
         self.started = False
-        self._problem, self._evaluate, self._in_main = problem, evaluate, in_main
+        self._problem, self._in_main = problem, in_main
+        self._evaluate = self._noting_rejects(evaluate)
+        self._pending: list[Reject] = []  # of the step in hand
+        self._rejects: list[Reject] = []  # since the last block
         self._nwalkers, self._seed, self._moves = nwalkers, seed, moves
         self._generator: Iterator[Any] = iter(())
         if saved is not None:
@@ -131,16 +137,35 @@ class Ensemble:
             return initial_walkers(problem, nwalkers, rng, evaluate)
 
         coords = self._in_main(find) if problem.own_start else find()
-        log_prob, blobs = evaluate(coords)
+        log_prob, blobs, rejects = evaluate(coords)
         if not (log_prob > -np.inf).any():
+            why = rejects[0].message if rejects else problem.why_excluded(coords[0])
             raise EvaluationError(
                 f"log_prob is -inf at all {nwalkers} starting walkers of ensemble {self.index}; "
-                f"the first is\n{problem.describe(coords[0])}\n  "
-                f"{problem.why_excluded(coords[0])}; choose an initial point where the "
-                "posterior is not zero",
+                f"the first is\n{problem.describe(coords[0])}\n  {why}; choose an initial point "
+                "where the posterior is not zero",
                 parameters=problem.by_name(coords[0]),
             )
         self._set_out(coords, log_prob, blobs, random_state)
+        self._keep_rejects()
+
+    def _noting_rejects(self, evaluate: Evaluate) -> Evaluate:
+        """Return ``evaluate`` as one that notes what was rejected."""
+
+        def noting(coords: AnyArray) -> Evaluation:
+            evaluation = evaluate(coords)
+            if evaluation.rejects:
+                self._pending += evaluation.rejects
+            return evaluation
+
+        return noting
+
+    def _keep_rejects(self) -> None:
+        """Take the rejects of the step that has just been taken."""
+        if self._pending:
+            e, step = self.index, self.steps
+            self._rejects += (replace(one, ensemble=e, step=step) for one in self._pending)
+            self._pending.clear()
 
     def _set_burnin(self, burnin: int | None) -> None:
         self._settled = burnin is not None
@@ -254,12 +279,16 @@ class Ensemble:
         self._closed.clear()
         self._burnin.go_back(taken.state.burnin_accepted, taken.burnin.random_state)
         self._kept.go_back(taken.state.accepted, taken.kept.random_state)
+        self._rejects.clear()
+        self._pending.clear()
         self.steps, self._void = burnin, True
 
     def _record(self, state: emcee.State, accepted: AnyArray) -> None:
         if self._void:
+            self._pending.clear()
             return
         self.steps += 1
+        self._keep_rejects()
         blobs = None if self._no_blobs else state.blobs.copy()
         coords, log_prob = state.coords.copy(), state.log_prob.copy()
         self._last = emcee.State(coords, log_prob, blobs, state.random_state)
@@ -310,7 +339,8 @@ class Ensemble:
             blobs=self._last.blobs,
             random_state=self._last.random_state,
         )
-        return Block(self.index, self._burnin.take(), self._kept.take(), state)
+        rejects, self._rejects = tuple(self._rejects), []
+        return Block(self.index, self._burnin.take(), self._kept.take(), state, rejects)
 
 
 class _Phase:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 BALL = 1e-4  # size of the ball round a given centre, relative to it or, near zero, absolute
+_DRAWN_AGAIN = 100  # times, for walkers of the priors or of a function where log_prob is -inf
 _REDRAWS = 300  # of walkers of a ball that fall where log_prob is -inf
 _SEARCHES = 3  # local searches of "map", each from one of the best prior draws
 _EDGE = 8.0  # "map" searches within this many standard normal sigmas of each prior
@@ -52,16 +53,23 @@ def initial_walkers(
     ModelError
         If the walkers have a wrong shape or number, are not finite, or span too few dimensions.
     EvaluationError
-        If log_prob is -inf at every draw from the priors ("map"), or still at a walker of the ball
-        after 300 redraws; or as ``evaluate`` raises it.
+        If log_prob is -inf at every draw from the priors ("map"), or still at a walker after it
+        was drawn again 100 times, 300 times in a ball; or as ``evaluate`` raises it.
 
     """
     initial = problem.initial
     if isinstance(initial, str):
         draws = from_priors(problem, nwalkers, rng)
-        walkers = draws if initial == "prior" else _map_ball(problem, draws, rng, evaluate)
+        if initial == "map":
+            walkers = _map_ball(problem, draws, rng, evaluate)
+        else:
+            walkers = _inside(problem, draws, evaluate, lambda n: from_priors(problem, n, rng))
     elif callable(initial):
-        walkers = call_initial(initial, nwalkers, problem.ndim, rng)
+
+        def more(_: int) -> FloatArray:
+            return call_initial(initial, nwalkers, problem.ndim, rng)
+
+        walkers = _inside(problem, more(nwalkers), evaluate, more)
     elif initial.ndim == 1:
         width = BALL * np.maximum(np.abs(initial), 1.0)
         walkers = _ball(problem, initial, width, nwalkers, rng, evaluate)
@@ -77,6 +85,31 @@ def initial_walkers(
             "the starting walkers do not span the parameter space (some coincide, or lie on a "
             "plane): spread them out in every parameter"
         )
+    return walkers
+
+
+def _inside(
+    problem: Problem,
+    walkers: FloatArray,
+    evaluate: Evaluate,
+    more: Callable[[int], FloatArray],
+) -> FloatArray:
+    """Draw those walkers again where log_prob is -inf, as long as some are, 100 times at most."""
+    bad = evaluate(walkers).log_prob == -np.inf
+    tried = 0
+    while bad.any():
+        if tried == _DRAWN_AGAIN:
+            theta = walkers[np.argmax(bad)]
+            raise EvaluationError(
+                f"log_prob is -inf at {int(bad.sum())} of {len(walkers)} starting walkers, and "
+                f"at as many again each of {tried} times that they were drawn anew; one is\n"
+                f"{problem.describe(theta)}\n  {problem.why_excluded(theta)}\n  begin where the "
+                "posterior is not zero: initial = a point, or walkers",
+                parameters=problem.by_name(theta),
+            )
+        n, tried = int(bad.sum()), tried + 1
+        walkers[bad] = more(n)[:n]
+        bad[bad] = evaluate(walkers[bad]).log_prob == -np.inf
     return walkers
 
 

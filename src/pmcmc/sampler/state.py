@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..model.rejects import Reject
+
 if TYPE_CHECKING:
     from .._types import AnyArray
 
@@ -104,6 +106,8 @@ class Block:
     burnin, kept : Rows
         Of burn-in and of production.
     state : EnsembleState
+    rejects : tuple of Reject
+        Evaluations of these steps that were rejected. Default: none.
 
     """
 
@@ -111,6 +115,7 @@ class Block:
     burnin: Rows
     kept: Rows
     state: EnsembleState
+    rejects: tuple[Reject, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -129,7 +134,8 @@ class Block:
 
     def without_rows(self) -> Block:
         """Return the state after the block, with no rows."""
-        return replace(self, burnin=self.burnin.without_rows(), kept=self.kept.without_rows())
+        burnin, kept = self.burnin.without_rows(), self.kept.without_rows()
+        return replace(self, burnin=burnin, kept=kept, rejects=())
 
 
 def join(blocks: Sequence[Block]) -> Block:
@@ -160,4 +166,5 @@ def join(blocks: Sequence[Block]) -> Block:
         return replace(parts[-1], chain=chain, log_prob=log_prob, blobs=blobs)
 
     burnin, kept = rows([b.burnin for b in blocks]), rows([b.kept for b in blocks])
-    return replace(blocks[-1], burnin=burnin, kept=kept)
+    rejects = tuple(one for block in blocks for one in block.rejects)
+    return replace(blocks[-1], burnin=burnin, kept=kept, rejects=rejects)

@@ -52,14 +52,11 @@ def record_dtype(header: Header) -> np.dtype[Any]:
         one.append(("blobs", header.blobs, (w,)))
     if header.checksums:
         one.append(("checksums", "u4", (len(PHASES), len(DATASETS))))
-    return np.dtype(
-        [
-            ("sequence", "u8"),
-            ("crc", "u8"),
-            ("status", "u8"),
-            ("ensembles", one, (len(header.steps),)),
-        ]
-    )
+    fields: list[Any] = [("sequence", "u8"), ("crc", "u8"), ("status", "u8")]
+    if header.rejects:
+        one.append(("rejected", "u8", (len(PHASES),)))  # of burn-in with the start, of production
+        fields.append(("reject_bytes", "u8"))  # of the text file beside it
+    return np.dtype([*fields, ("ensembles", one, (len(header.steps),))])
 
 
 def shown(status: str) -> str:
@@ -87,6 +84,8 @@ def checksum(record: AnyArray) -> int:
 
     """
     head = int(record["sequence"]) * len(STATUSES) + int(record["status"])
+    if "reject_bytes" in (record.dtype.names or ()):
+        head = zlib.crc32(record["reject_bytes"].tobytes(), head & 0xFFFFFFFF)
     return zlib.crc32(record["ensembles"].tobytes(), head & 0xFFFFFFFF)
 
 
@@ -204,6 +203,9 @@ class Checkpoint:
         if state.blobs is not None:
             one["blobs"] = state.blobs
         one["random"] = state.random_state[1:]
+        if self._header.rejects:
+            kept = sum(reject.step > self._header.burnin for reject in block.rejects)
+            one["rejected"] += np.array([len(block.rejects) - kept, kept], dtype=np.uint64)
         if self._header.checksums:
             self._add_checksums(block)
         for i, rows in enumerate((block.burnin, block.kept)):

@@ -47,6 +47,8 @@ class Header:
         How the run was started: command, ranks, and the text of the model.
     checksums : bool
         Whether records hold the checksums of draws; files of before have none.
+    rejects : bool
+        Whether they count rejected evaluations; files of before do not.
 
     """
 
@@ -67,12 +69,19 @@ class Header:
     bounds: tuple[tuple[float | None, float | None], ...] = ()
     origin: dict[str, str] = field(default_factory=dict)
     checksums: bool = True
+    rejects: bool = True
+
+    @property
+    def may_reject(self) -> bool:
+        """Whether evaluations that fail are recorded in place of an error."""
+        return self.rejects and self.config.get("on_error") == "reject"
 
     @property
     def asked(self) -> tuple[Any, ...]:
         """What may change when a run goes on, and is to be seen in its file."""
         of = self.config.get("until_of", "parameters")  # files of before have none
-        return (self.steps, self.burnin, of, *(self.config.get(k) for k in _RULES))
+        rules = (self.config.get(k) for k in _RULES)
+        return (self.steps, self.burnin, of, self.may_reject, *rules)
 
     @property
     def ndim(self) -> int:

@@ -18,6 +18,7 @@ from .._version import __version__
 from ..text import printable
 from .checkpoint import group_name, record_dtype
 from .header import PHASES, Header
+from .reject_log import DATASET, KEPT, rejects_dtype
 from .timings import new_table
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def lay_out(file: h5py.File, header: Header) -> None:
     file.create_dataset("parameter_names", data=list(header.names), dtype=h5py.string_dtype())
     _allocate(file, "state", (2,), record_dtype(header))
     file["state"][...] = np.zeros(2, record_dtype(header))
+    if header.may_reject:
+        _allocate(file, DATASET, (KEPT,), rejects_dtype(header.ndim))
     file.attrs["timings"] = new_table()  # no dataset: those are the same in all layouts
     for phase in PHASES:
         for e, steps in enumerate(header.steps):
@@ -160,6 +163,7 @@ def read_header(file: h5py.File) -> Header:
         bounds=tuple((low, high) for low, high in json.loads(attrs.get("bounds", "[]"))),
         origin={str(k): str(v) for k, v in json.loads(attrs.get("origin", "{}")).items()},
         checksums="checksums" in (file["state"].dtype["ensembles"].base.names or ()),
+        rejects="reject_bytes" in (file["state"].dtype.names or ()),
     )
 
 

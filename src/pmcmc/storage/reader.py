@@ -22,8 +22,10 @@ from . import validate
 from .added import GROUP as ADDED
 from .added import dataset_name, read_added
 from .checkpoint import STATUSES, ensemble_state, group_name, newest, shown
+from .header import PHASES
 from .layout import FORMAT, FORMAT_VERSION, read_header
 from .place import shown_path
+from .reject_log import DATASET, KEPT, rejects_dtype
 from .starts import read_starts
 from .timings import rows_of
 from .untrusted import open_untrusted
@@ -92,6 +94,7 @@ class RunReader:
             self.header = read_header(file)
             validate.check_config(self.header)
             validate.check_state(file, self.header)
+            validate.check_rejects(file, self.header)
             slots = file["state"][...]
             self.starts = read_starts(file, self.header)
         record = newest(slots)
@@ -111,6 +114,31 @@ class RunReader:
             self.added = read_added(file, self.header, self.rows)
         self.accepted: AnyArray = record["ensembles"]["accepted"].copy()
         self.burnin_accepted: AnyArray = record["ensembles"]["burnin_accepted"].copy()
+
+    @property
+    def rejected(self) -> AnyArray:
+        """Rejected evaluations, (ensemble, phase): of burn-in with the start, of production."""
+        if not self.header.rejects:
+            return np.zeros((len(self.steps), len(PHASES)), dtype=int)
+        return np.asarray(self.record["ensembles"]["rejected"], dtype=int)
+
+    @property
+    def rejected_share(self) -> float:
+        """Which part of the evaluations after burn-in was rejected; 0 before the first."""
+        evaluations = int((self.steps - self.burnin_rows).sum()) * self.header.nwalkers
+        return int(self.rejected[:, 1].sum()) / evaluations if evaluations else 0.0
+
+    @property
+    def reject_bytes(self) -> int:
+        """How long the text file of rejected evaluations is, as far as they are counted."""
+        return int(self.record["reject_bytes"]) if self.header.rejects else 0
+
+    def reject_rows(self) -> AnyArray:
+        """Return the first of them, as the file keeps them."""
+        with self._open() as file, self._minding_damage():
+            if DATASET not in file:
+                return np.zeros(0, rejects_dtype(self.header.ndim))
+            return np.asarray(file[DATASET][: min(KEPT, int(self.rejected.sum()))])
 
     @classmethod
     def in_memory(cls, path: Path) -> RunReader:

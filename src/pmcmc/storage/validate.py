@@ -26,6 +26,7 @@ from .plain import (
     plain_group,
     text,
 )
+from .reject_log import DATASET, KEPT, rejects_dtype
 
 if TYPE_CHECKING:
     from .._types import AnyArray
@@ -43,7 +44,7 @@ _INTEGERS = {  # attributes of the file, and the least of each
 }
 _TEXTS = ("format", "pmcmc_version", "problem", "fingerprint", "settings", "config")
 _LATER = ("derived", "labels", "bounds", "origin")  # files of before have none
-_USED = ("nsteps", "burnin", "rescue", "until_ess", "until_rhat", "until_of")  # of the options
+_USED = ("nsteps", "burnin", "rescue", "until_ess", "until_rhat", "until_of", "on_error")
 _POSITIONS = 624  # of MT19937: numpy trusts them
 
 
@@ -180,6 +181,22 @@ def check_state(file: h5py.File, header: Header) -> None:
         raise Invalid("/state does not hold records of so many ensembles, walkers and parameters")
 
 
+def check_rejects(file: h5py.File, header: Header) -> None:
+    """Check the form of ``/rejects``, where there is one, before it is read.
+
+    Raises
+    ------
+    Invalid
+        If it does not hold rejected evaluations of such a run.
+
+    """
+    if DATASET not in file:
+        return
+    table = numbers(file, DATASET, shape=(KEPT,))
+    if table.dtype != rejects_dtype(header.ndim):
+        raise Invalid(f"/{DATASET} does not hold rejected evaluations of so many parameters")
+
+
 def check_record(record: AnyArray, header: Header) -> None:
     """Check what the newest record says.
 
@@ -212,6 +229,8 @@ def check_record(record: AnyArray, header: Header) -> None:
         counts = ensembles[name]
         if not ((counts >= 0) & (counts <= ensembles["steps"][:, None])).all():
             raise Invalid(f"its record has counts in {name} that are no number of steps")
+    if header.rejects and (ensembles["rejected"] > _MOST).any():
+        raise Invalid("its record has counts of rejected evaluations that are no number of steps")
     for name in ("random", "row_random"):
         positions, gauss = ensembles[name]["pos"], ensembles[name]["has_gauss"]
         if not ((positions >= 0) & (positions <= _POSITIONS) & (gauss >= 0) & (gauss <= 1)).all():

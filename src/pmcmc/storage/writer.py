@@ -31,6 +31,7 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError
+from ..model.rejects import Reject
 from ..sampler.state import Block, ProductionStart
 from . import timings
 from .checkpoint import STATUSES, Checkpoint, begun, group_name, shown
@@ -45,6 +46,7 @@ from .layout import (
 )
 from .place import OutputPlace, shown_path
 from .reader import DAMAGE, RunReader, check_replaceable, reason
+from .reject_log import DATASET, RejectLog, check_log, write_rejects
 from .starts import write_starts
 from .unsaved import save_unsaved
 from .untrusted import open_untrusted
@@ -98,6 +100,13 @@ class RunWriter:
         self._record = Checkpoint(header)
 
     @property
+    def _log(self) -> RejectLog | None:
+        """The text file of rejected evaluations, where the run has one."""
+        if self.path is None or not self.header.may_reject:
+            return None
+        return RejectLog(self.path, self.header.names)
+
+    @property
     def path(self) -> Path | None:
         """Where the file is now."""
         return None if self._place is None else self._place.path
@@ -118,6 +127,9 @@ class RunWriter:
         if self.path is not None:
             check_output(self.path, self.overwrite)
             check_replaceable(self.path)
+            if self._log is not None:
+                check_log(self.path, self.overwrite)
+                self._log.begin()
         with self._replacing() as file:
             lay_out(file, self.header)
             if blocks:
@@ -142,6 +154,8 @@ class RunWriter:
 
         """
         self._record.data[...] = reader.record
+        if self._log is not None:
+            self._log.begin(reader.reject_bytes)
         with _as_store_error(self.path), self._look() as file:
             old = file.attrs["timings"].dtype != timings.TIMING or "writer" not in file.attrs
             token = file.attrs.get("writer")
@@ -343,6 +357,9 @@ class RunWriter:
             lay_out(file, self.header)
             write_starts(file, self.header, starts or reader.starts.values())
             reader.copy_added(file)
+            if DATASET in file:
+                kept = reader.reject_rows()
+                file[DATASET][: len(kept)] = kept
             rows = self._record.rows()
             for i, phase in enumerate(PHASES):
                 for e in range(len(self.header.steps)):
@@ -368,6 +385,9 @@ class RunWriter:
         self._flush(file)
         if self._disk is not None:
             self._disk.sync()  # where a node dies the record must not be there before its rows
+        rejects = [one for block in blocks for one in block.rejects]
+        if rejects:
+            self._write_rejects(file, rejects)
         for block in blocks:
             self._record.take(block)
         self._record.seal(status)
@@ -377,6 +397,14 @@ class RunWriter:
             write_emcee_attributes(file, self._record.emcee_attributes(block.ensemble))
         if read_status(file) != shown(status):
             file.attrs.modify("status", shown(status))
+
+    def _write_rejects(self, file: h5py.File, rejects: Sequence[Reject]) -> None:
+        before = int(self._record.data["ensembles"]["rejected"].sum())
+        if DATASET in file:
+            write_rejects(file, rejects, before)
+            self._flush(file)
+        if self._log is not None:
+            self._record.data["reject_bytes"] = self._log.add(rejects)
 
     def _write_record(self, file: h5py.File) -> None:
         file["state"][self._record.slot] = self._record.data

@@ -1,0 +1,143 @@
+"""Evaluations that a run has rejected: what its file, and the text beside it, tell of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from ..model.rejects import KINDS
+from ..storage.place import shown_path
+from ..storage.reject_log import log_path
+from ..text import count_text, printable
+
+if TYPE_CHECKING:
+    from .._types import AnyArray
+    from ..storage.reader import RunReader
+
+_KEYS = {"ensemble", "step", "kind", "message", "where", "parameters"}
+_SHOWN = 10  # kinds of message
+_NUMBER = r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?"
+
+
+def read_rejects(reader: RunReader) -> tuple[list[dict[str, Any]], bool]:
+    """Return the rejects that a file counts, as the text file has them, and whether they are all.
+
+    Parameters
+    ----------
+    reader : RunReader
+        Of the file of the run.
+
+    Returns
+    -------
+    list of dict
+        ``ensemble``, ``step``, ``kind``, ``message``, ``where`` and ``parameters``.
+    bool
+        False where the text file is not there, or not whole: the first 1000 then.
+
+    """
+    count = int(reader.rejected.sum())
+    if count and reader.path is not None:
+        lines = _lines(log_path(reader.path), reader.reject_bytes)
+        if len(lines) == count:
+            return lines, True
+    rows = reader.reject_rows()
+    return [_plain(row, reader.header.names) for row in rows], len(rows) == count
+
+
+def _lines(path: Path, size: int) -> list[dict[str, Any]]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(size)
+        found = [json.loads(line) for line in text.splitlines()]
+    except (OSError, ValueError, RecursionError):
+        return []
+    return found if all(isinstance(one, dict) and one.keys() >= _KEYS for one in found) else []
+
+
+def _plain(row: AnyArray, names: Sequence[str]) -> dict[str, Any]:
+    """Return a row of the file as the text has it."""
+    about: dict[str, Any] = {key: int(row[key]) for key in ("ensemble", "step")}
+    for key in ("kind", "message", "where"):
+        about[key] = printable(bytes(row[key]).decode(errors="replace"), 1000)
+    if about["kind"] not in KINDS:
+        about["kind"] = "exception"
+    return about | {"parameters": dict(zip(names, map(float, row["theta"]), strict=True))}
+
+
+def rejects_text(rejects: Sequence[dict[str, Any]]) -> str:
+    """Return a table of rejected evaluations: each message, how often it came, and where first.
+
+    Parameters
+    ----------
+    rejects : sequence of dict
+        As ``read_rejects`` returns them.
+
+    """
+    alike = Counter(map(_cause, rejects))
+    first: dict[str, tuple[int, dict[str, Any]]] = {}
+    for number, one in enumerate(rejects):
+        first.setdefault(_cause(one), (number, one))
+    lines = []
+    for cause, count in alike.most_common(_SHOWN):
+        number, one = first[cause]
+        message = str(one["message"])
+        if one["kind"] == "exception":
+            message = f"log_prob raised {message}"
+        at = ", ".join(f"{name} = {value!r}" for name, value in one["parameters"].items())
+        lines.append(
+            f"{count} times: {printable(message, 1000)}\n  first, number {number}: ensemble "
+            f"{one['ensemble']}, step {one['step']}, {printable(str(one['where']))}\n  "
+            f"at {printable(at, 2000)}"
+        )
+    if (more := len(alike) - _SHOWN) > 0:
+        lines.append(f"and {count_text(more, 'other message')}: see --json")
+    return "\n".join(lines)
+
+
+def _cause(one: dict[str, Any]) -> str:
+    """Return what evaluations that failed in the same way have in common: no numbers."""
+    return f"{one['kind']}: {re.sub(_NUMBER, '#', str(one['message']))}"
+
+
+def find_reject(path: Path, number: int) -> tuple[dict[str, Any], Path]:
+    """Return one rejected evaluation, and the file of its run.
+
+    Parameters
+    ----------
+    path : Path
+        The file of a run, or its FILE.rejects.jsonl.
+    number : int
+        Its place among them, from 0.
+
+    Raises
+    ------
+    UsageError
+        If there is none of that number, or the text cannot be read.
+
+    """
+    from ..storage.reader import RunReader
+
+    output = path
+    if path.name.endswith(".rejects.jsonl"):
+        output = path.with_name(path.name.removesuffix(".rejects.jsonl"))
+        try:
+            lines = path.read_bytes().splitlines()
+            rejects = [json.loads(line) for line in lines]
+            if not all(isinstance(one, dict) and one.keys() >= _KEYS for one in rejects):
+                raise ValueError
+        except (OSError, ValueError, RecursionError) as exc:
+            why = exc.strerror if isinstance(exc, OSError) else "it is no text of pmcmc's"
+            raise UsageError(f"{shown_path(path)} cannot be read: {why}") from None
+    else:
+        rejects, _ = read_rejects(RunReader(path))
+    if number >= len(rejects):
+        raise UsageError(
+            f"{shown_path(path)} has {count_text(len(rejects), 'rejected evaluation')}: expected "
+            f"a number below {len(rejects)}, got {number}"
+        )
+    return rejects[number], output

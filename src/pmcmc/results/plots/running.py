@@ -75,7 +75,7 @@ def draw_running(
         if (drawn > 0).any():
             ax.set_xscale("log")
             ax.set_yscale("log")
-    words = f"; tau is estimated too low below {LONG} tau" if end else ""
+    words = f"; ESS below {LONG} tau is too high" if end else ""
     if len(some) < len(shown):
         words += f"; the {len(some)} of {len(shown)} parameters with the least ESS"
     axes[0].set_title(f"dashed: what is asked for{words}", size=9)

@@ -57,9 +57,9 @@ def draw_trace(
         _limit(ax, statistics.values(i), truths.get(i))
         ax.set_ylabel(folded(labels.get(i, "log_prob")))
         ax.margins(x=0)
-    words = ", burn-in left of 0 (grey)" if warming is not None else ""
-    words += "; trapped walkers black" if trapped else ""
-    title = f"a color for each ensemble: the span of all walkers, and {_WALKERS} of them{words}"
+    words = "; grey: burn-in" if warming is not None else ""
+    words += "; black: trapped walkers" if trapped else ""
+    title = f"a color for each ensemble: the span of its walkers, {_WALKERS} of them{words}"
     axes[0].set_title(title, size=9)
     return figure
 

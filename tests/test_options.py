@@ -43,6 +43,7 @@ CONTRACT = {
     "on_error": "abort",
     "log_prob_timeout": None,
     "progress": None,
+    "keep_scratch": False,
     "dry_run": False,
 }
 WHOLE = {

@@ -138,7 +138,8 @@ def run(
     log_prob_timeout : float or str
         Seconds that one evaluation may take. Default: no limit.
     keep_scratch : bool
-        Keep the folders of `pmcmc.scratch`. Default: False, they are removed when a rank ends.
+        Keep the folders of `pmcmc.scratch`, which else are removed when a rank ends.
+        Default: False.
     **unknown
         Refused, with the options there are.
 

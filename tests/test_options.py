@@ -40,6 +40,7 @@ CONTRACT = {
     "no_verify": False,
     "overwrite": False,
     "break_lock": False,
+    "gpus": "auto",
     "on_error": "abort",
     "log_prob_timeout": None,
     "progress": None,

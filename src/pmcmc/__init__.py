@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .model.external import clean_env, scratch
     from .model.problem import Problem
     from .model.ranks import RankInfo, rank_info
+    from .mpi.shared import shared
     from .mpi.startup import is_root
     from .pool.mpipool import MPIPool
     from .prepare.plan import Plan, make_plan
@@ -70,6 +71,7 @@ __all__ = [
     "run",
     "runs",
     "scratch",
+    "shared",
     "start",
     "stats",
     "submit",
@@ -83,6 +85,7 @@ _HOMES = {
     "RankInfo": "model.ranks",
     "rank_info": "model.ranks",
     "scratch": "model.external",
+    "shared": "mpi.shared",
     "clean_env": "model.external",
     "Result": "results.result",
     "load": "results.result",

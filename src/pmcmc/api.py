@@ -48,6 +48,7 @@ def run(
     overwrite: bool | None = None,
     break_lock: bool | None = None,
     progress: bool | None = None,
+    gpus: int | Literal["auto", "none"] | None = None,
     on_error: Literal["abort", "reject"] | None = None,
     log_prob_timeout: float | str | None = None,
     keep_scratch: bool | None = None,
@@ -132,6 +133,9 @@ def run(
     progress : bool
         Show how far it is, with a bar on a terminal, else a line now and then. Default: with
         ``ranks``, on a terminal and in a notebook; else not.
+    gpus : int, "auto" or "none"
+        GPUs of a host are given to its ranks in turn: one each, "none", or so many of each host.
+        What the batch system bound is left alone. Default: "auto".
     on_error : {"abort", "reject"}
         Where log_prob raises, is NaN or +inf, or takes too long: end the run, or count it as -inf
         and record it. Default: "abort".

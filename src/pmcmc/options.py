@@ -140,6 +140,16 @@ def choice(*words: str) -> Parse:
     return parse
 
 
+def devices(name: str, value: Any) -> int | str:
+    """Read auto, none or a number of devices."""
+    if isinstance(value, str) and value in ("auto", "none"):
+        return value
+    number = _integer(value)
+    if number is None or not 1 <= number <= 1024:
+        raise fail(name, "auto, none, or a number of devices", value)
+    return number
+
+
 def switch(name: str, value: Any) -> bool:
     """Read true or false."""
     if not isinstance(value, bool):
@@ -284,6 +294,13 @@ class RunOptions:
     break_lock: bool = _option(False, switch, None, "take over a file whose writer is surely gone")
     progress: bool | None = _option(
         None, switch, None, "show how far it is (default: bar or log lines)"
+    )
+    gpus: int | str = _option(
+        "auto",
+        devices,
+        "auto|none|N",
+        "GPUs of a host are given to its ranks in turn, before the model loads; none: hidden; N: "
+        "so many of each host",
     )
     on_error: str = _option(
         "abort",

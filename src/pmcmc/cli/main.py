@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..mpi.shared import work_alone
 from .arguments import COMMANDS, parse
 
 if TYPE_CHECKING:
@@ -40,4 +41,7 @@ def main(arguments: Sequence[str], launch: Launch | None = None) -> int:
     name, values = parse(arguments)
     command = COMMANDS[name]
     handler = command.handler(name)
-    return handler(launch, **values) if command.ranks else handler(**values)
+    if command.ranks:
+        return handler(launch, **values)
+    work_alone()
+    return handler(**values)

@@ -36,6 +36,7 @@ _ALONE = 8.0  # seconds that other worlds wait for the one that speaks
 _CLEARED = 3.0  # seconds for rank 0 to clear up after a signal
 _ASK, _ANSWER, _PING = 11, 12, 13  # tags
 _VARIABLES = (
+    "XLA_PYTHON_CLIENT_PREALLOCATE",
     "PMI_SIZE",
     "OMPI_COMM_WORLD_SIZE",
     "SLURM_STEP_NUM_TASKS",

@@ -20,7 +20,18 @@ _SHOWN = 4  # hosts or ranks that are named before "and 7 more"
 
 def find(facts: Facts) -> list[Finding]:
     """Return what the facts mean, in the order of the report."""
-    checks = (_versions, _mpi, _launch, _slurm, _ranks, _cores, _threads, _messages, _clocks)
+    checks = (
+        _versions,
+        _mpi,
+        _launch,
+        _slurm,
+        _ranks,
+        _cores,
+        _threads,
+        _gpus,
+        _messages,
+        _clocks,
+    )
     found = [finding for check in checks for finding in check(facts)]
     return found + list(_folder(facts.folder, facts) if facts.folder else ())
 
@@ -208,6 +219,30 @@ def _takes(one: RankFacts) -> int:
     """Return the threads of a rank: what OpenMP may start, and what BLAS does."""
     omp = (one.omp or "").partition(",")[0]
     return max(int(omp) if omp.isdigit() else 1, one.blas or 1)
+
+
+def _gpus(facts: Facts) -> Iterator[Finding]:
+    """Compare devices with ranks; nothing is said where there are none."""
+    crowded, seen = [], []
+    for host, ranks in facts.hosts().items():
+        alike = len({one.devices for one in ranks}) == 1
+        count = len(ranks[0].devices) if alike else sum(len(one.devices) for one in ranks)
+        if count:
+            seen.append(f"{host} ({count})")
+        if 0 < count < len(ranks):
+            crowded.append(f"{host} has {len(ranks)} ranks for {count_text(count, 'GPU')}")
+    if not crowded:
+        if seen:
+            text = f"each rank has one of its own: {_some(seen)}"
+            yield Finding("gpus", "ok", text)
+        return
+    cure = "start as many ranks per host as it has GPUs, or let CUDA's MPS share them"
+    if facts.env.get("XLA_PYTHON_CLIENT_PREALLOCATE", "true").lower() != "false":
+        cure += (
+            "; for JAX export XLA_PYTHON_CLIENT_PREALLOCATE=false, or the first rank takes most "
+            "of the memory"
+        )
+    yield Finding("gpus", "warning", f"ranks share GPUs: {_some(crowded)}", cure)
 
 
 # ---- between ranks

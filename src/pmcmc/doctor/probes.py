@@ -21,6 +21,7 @@ import numpy as np
 from .._version import __version__
 from ..cores import own_cores
 from ..errors import StoreError
+from ..model.devices import visible_devices
 from ..mpi import startup as comm
 from ..sampler import light_emcee
 from ..sampler.state import Block, EnsembleState, Rows
@@ -67,6 +68,7 @@ def own_facts() -> RankFacts:
         cores=own_cores(),
         omp=os.environ.get("OMP_NUM_THREADS"),
         blas=blas_threads(),
+        devices=visible_devices().names,
     )
 
 

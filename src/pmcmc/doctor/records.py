@@ -12,7 +12,8 @@ class RankFacts:
     """What one rank says of itself.
 
     ``versions`` by name; ``cores`` are those that it may run on; ``omp`` is OMP_NUM_THREADS and
-    ``blas`` the threads that numpy's BLAS takes, None where it does not tell.
+    ``blas`` the threads that numpy's BLAS takes, None where it does not tell; ``devices`` are the
+    GPUs that it sees.
     """
 
     host: str
@@ -22,6 +23,7 @@ class RankFacts:
     cores: tuple[int, ...]
     omp: str | None
     blas: int | None
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

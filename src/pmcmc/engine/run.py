@@ -19,6 +19,7 @@ from ..mpi import startup as comm_module
 from ..mpi.control import ControlChannel
 from ..mpi.guard import ExitGuard
 from ..mpi.held import refuse_held
+from ..mpi.shared import sharing
 from ..prepare.hosts import find_ranks
 from ..prepare.output import OutputClaim
 from ..prepare.setup import Setup, agree, choose_moves, share
@@ -141,11 +142,14 @@ def execute(
     with guard, caught if watch is None else contextlib.nullcontext():
         try:
             caught.raise_if_caught()
-            find_ranks(control)
+            if said := find_ranks(control, found.get("gpus", "auto")):
+                reporter.remark(said, told=False)
             keep_scratch(bool(found.get("keep_scratch")))
             with announced("loading the model and trying log_prob", reporter.say):
                 loading = named_call(f"loading the model{control.where}")
-                problem = share(loading(load), control)
+                with sharing(control):
+                    loaded = loading(load)
+                problem = share(loaded, control)
                 surroundings.mend()
                 caught.renew()
                 guard.doing = problem.at

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from .. import forks
-from ..errors import ModelError, UsageError
+from ..errors import ControlFlow, ModelError, UsageError
 from ..tracebacks import traceback_text
 from .hints import in_package
 
@@ -129,7 +129,7 @@ def read(model: str) -> dict[str, Any]:
     path = find(model)
     try:
         module = _import(model, path)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ControlFlow):
         raise
     except BaseException as exc:
         what = f"sys.exit({exc.code!r})" if isinstance(exc, SystemExit) else type(exc).__name__

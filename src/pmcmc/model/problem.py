@@ -119,7 +119,7 @@ class Problem:
         self._caller = Caller(self.describe)
         self.args, self.kwargs = checks.check_arguments(args, kwargs)
         self.vectorized = bool(vectorized)
-        self.rejecting = False
+        self.rejecting = self.single = False
         self.moves = moves
         self.returns = OutputFormat(blobs_dtype, self.vectorized)
         names = self.parameters.all_names
@@ -242,7 +242,9 @@ class Problem:
         """Add ``function`` of the rows where ``total`` (n,) is above -inf."""
         theta, inside = self.parameters.with_fixed(theta), total > -np.inf
         if inside.all():
-            return total + column(function(theta, *self.args, **self.kwargs), len(theta))
+            result = function(theta, *self.args, **self.kwargs)
+            self.single |= _is_single(result)
+            return total + column(result, len(theta))
         total = total.copy()
         if inside.any():
             part = function(theta[inside], *self.args, **self.kwargs)
@@ -345,6 +347,7 @@ class Problem:
                 continue
             if has_parts(result) or result != -np.inf:
                 break  # else it may be a bare -inf where others have blobs
+        self.single |= _is_single(result[0] if has_parts(result) and len(result) else result)
         try:
             self.returns.infer_from(result)
             evaluated = self.returns.to_arrays(result if self.vectorized else [result], 1)
@@ -450,6 +453,11 @@ class Problem:
         """Return a hash of ``settings``."""
         text = json.dumps(self.settings(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_single(result: Any) -> bool:
+    """Tell whether a result is of single precision."""
+    return str(getattr(result, "dtype", "")) == "float32"
 
 
 def _plus(a: float, b: Any) -> Any:

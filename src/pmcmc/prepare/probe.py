@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from ..errors import ModelError
 from ..model.problem import Problem
+from .rounding import tolerance
 
 _QUICK, _AGAIN = 0.05, 60.0  # seconds: of all tries of a quick log_prob; of one to be tried again
-_ROUNDING = 1e-8  # of a log_prob, relative, and absolute below 1
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def compare(probes: list[Probe], problem: Problem) -> str | None:
     Returns
     -------
     str or None
-        A remark where log_prob differs by rounding: up to 1e-8, relative, or absolute below 1.
+        A remark where log_prob differs by rounding, see `rounding.tolerance`.
 
     Raises
     ------
@@ -162,7 +162,8 @@ def _compare(first: Probe, other: Probe, rank: int, problem: Problem) -> str | N
     at = problem.describe(first.coords[last])
     if value != its_value:
         # other kinds of CPU round otherwise: nobody can help that, and it does no harm
-        if not math.isclose(value, its_value, rel_tol=_ROUNDING, abs_tol=_ROUNDING):
+        most = tolerance(problem.single)
+        if not math.isclose(value, its_value, rel_tol=most, abs_tol=most):
             raise ModelError(
                 f"log_prob differs between ranks at the same point: {value!r} {here}, "
                 f"{its_value!r} {there}\n{at}\n  Do all read the same data? Are random numbers in "

@@ -14,6 +14,7 @@ from ..storage.place import shown_path
 from ..storage.reader import RunReader
 from ..storage.verify import verify
 from ..text import some_text
+from .rounding import tolerance
 
 if TYPE_CHECKING:
     from .._types import Tick
@@ -29,6 +30,7 @@ OF_ONE_START = (
     "progress",
     "max_time",
     "stop_grace",
+    "gpus",
 )
 FIXED = ("seed", "nwalkers", "nensembles", "burnin", "rescue", "thin_by")
 
@@ -144,7 +146,9 @@ def check_problem(settings: Mapping[str, Any], reader: RunReader) -> None:
         )
 
 
-def check_value(now: float, before: float, at: str, reader: RunReader) -> str | None:
+def check_value(
+    now: float, before: float, at: str, reader: RunReader, single: bool = False
+) -> str | None:
     """Compare log_prob at a stored point with the file's.
 
     Parameters
@@ -155,6 +159,8 @@ def check_value(now: float, before: float, at: str, reader: RunReader) -> str | 
         The point in words, for the error message.
     reader : RunReader
         Of the file.
+    single : bool
+        Whether log_prob returns single precision. Default: False.
 
     Returns
     -------
@@ -164,20 +170,22 @@ def check_value(now: float, before: float, at: str, reader: RunReader) -> str | 
     Raises
     ------
     ModelError
-        If they differ by more than 1e-8, relative.
+        If they differ by more than `rounding.tolerance`.
 
     """
     if now == before:
         return None
-    if not abs(now - before) <= 1e-8 * abs(before) < math.inf:
+    most = tolerance(single)
+    if not abs(now - before) <= most * max(1.0, abs(before)) < math.inf:
         raise ModelError(
             f"{reader.path} cannot be resumed, and nothing was changed: at a stored point it has "
             f"log_prob {before!r}, and the model gives {now!r} now. The model or its data changed "
             f"since then, or it is not deterministic\n{at}"
         )
     return (
-        f"log_prob at a stored point differs from the file's by {abs(now - before):.2g} (another "
-        "machine or library version?): the run goes on, but not bit for bit as it would have"
+        f"log_prob at a stored point differs from the file's by {abs(now - before):.2g}, within "
+        f"the tolerance of {most:.1g} (another machine, library version or compilation?): the run "
+        "goes on, but not bit for bit as it would have"
     )
 
 

@@ -19,6 +19,7 @@ from ..errors import ModelError, StoreError, UsageError
 from ..model.parcel import look_in, module_folders
 from ..model.problem import Problem
 from ..mpi.control import ControlChannel
+from ..mpi.shared import refuse_mixed
 from ..options import RunOptions
 from ..pickles import pack_by_dill, unpack_by_dill
 from ..sampler.moves import Moves, check_moves, describe_moves, fewest_walkers, parse_moves
@@ -98,6 +99,7 @@ def share(problem: Problem | None, control: ControlChannel) -> Problem:
     """
 
     def decide(have: list[bool]) -> bool:
+        refuse_mixed(have)
         if not have[0]:
             raise ModelError("rank 0 has no Problem: run(None) is for the other ranks")
         return not all(have)
@@ -302,7 +304,9 @@ def _go_on(
     walker = int(np.argmax(saved.log_prob > -np.inf))
     theta, before = saved.coords[walker], float(saved.log_prob[walker])
     now = float(problem.evaluate(theta[None], where=control.where).log_prob[0])
-    if (remark := resume.check_value(now, before, problem.describe(theta), reader)) is not None:
+    if (
+        remark := resume.check_value(now, before, problem.describe(theta), reader, problem.single)
+    ) is not None:
         remarks.append(remark)
     settled = _settled(plan, options, reader)
     header = replace(reader.header, steps=steps, config=_config(options, moves))

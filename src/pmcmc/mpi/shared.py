@@ -183,7 +183,7 @@ def _in_window(node: Any, shape: tuple[int, ...], kind: Any, source: Any) -> Any
     size = int(np.prod(shape)) * kind.itemsize
     own = max(size, 1) if node.Get_rank() == 0 else 0
     window = MPI.Win.Allocate_shared(own, kind.itemsize or 1, comm=node)
-    memory, _ = window.Shared_query(0)
+    memory: Any = window.Shared_query(0)[0]
     array: AnyArray = np.frombuffer(memory, np.uint8)[:size].view(kind).reshape(shape)
     if source is not None:
         array[...] = source

@@ -28,6 +28,7 @@ CONTRACT = {
     "mode": "auto",
     "teams": None,
     "seed": None,
+    "initial": None,
     "moves": None,
     "thin_by": 1,
     "until_ess": None,

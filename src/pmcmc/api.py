@@ -35,6 +35,7 @@ def run(
     teams: int | None = None,
     schedule: Literal["auto", "static", "demand"] | None = None,
     seed: int | None = None,
+    initial: str | Path | None = None,
     moves: str | Sequence[Any] | Move | None = None,
     thin_by: int | None = None,
     until_ess: float | None = None,
@@ -104,6 +105,9 @@ def run(
         whichever suits the measured times. The draws are the same. Default: "auto".
     seed : int
         From 0 to 2^63 - 1, for the same draws again. Default: drawn, and recorded.
+    initial : str or Path
+        The file of an earlier run: begin where its walkers were; where they were not as many, at
+        some of its last positions and draws. Default: the problem's.
     moves : str, emcee move, or list of moves or (move, weight) pairs
         As in "de:0.8,stretch:0.2"; "auto" is a mixture. Default: the problem's, else "auto".
     thin_by : int

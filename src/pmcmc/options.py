@@ -248,6 +248,12 @@ class RunOptions:
         "how a team shares out evaluations: in equal blocks, or one by one to whoever is free",
     )
     seed: int | None = _option(None, _seed, "S", "for the same draws again (default: drawn)")
+    initial: str | None = _option(
+        None,
+        _path,
+        "FILE.h5",
+        "begin where an earlier run's walkers were (default: as the model says)",
+    )
     moves: str | Sequence[Any] | None = _option(
         None,
         _moves,

@@ -209,3 +209,24 @@ def test_walkers_at_minus_infinity_are_drawn_again(form):
         EvaluationError, match="at 16 of 16 starting walkers, and at as many again"
     ):
         start(nowhere, 16)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1.0, 1e6, 1e12])
+@pytest.mark.parametrize("centre", [0.0, 0.5, 1e3])
+def test_a_ball_fits_the_scale_of_each_parameter(scale, centre):
+    scales = np.array([scale, 1.0])
+    at = np.array([centre * scale, 0.0])
+    problem = Problem(
+        lambda t: -0.5 * float((((t - at) / scales) ** 2).sum()), ["a", "b"], initial=at
+    )
+    calls = []
+
+    def evaluate(rows):
+        calls.append(len(rows))
+        return problem.evaluate(rows)
+
+    walkers = initial_walkers(problem, 32, np.random.default_rng(1), evaluate)
+    spread = walkers.std(axis=0) / scales
+    assert (spread < 3).all()
+    assert (spread > 1e-7).all()
+    assert sum(calls) < 150

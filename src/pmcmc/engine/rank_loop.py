@@ -267,6 +267,7 @@ class RankLoop:
                 settled=settled,
                 checks=checks,
                 saved=saved,
+                earlier=self.setup.earlier,
                 in_main=evaluator.in_main,
             )
             for e, saved in zip(self.numbers, self._states or (), strict=True)

@@ -31,6 +31,7 @@ OF_ONE_START = (
     "max_time",
     "stop_grace",
     "gpus",
+    "initial",
 )
 FIXED = ("seed", "nwalkers", "nensembles", "burnin", "rescue", "thin_by")
 

@@ -22,6 +22,7 @@ from ..mpi.control import ControlChannel
 from ..mpi.shared import refuse_mixed
 from ..options import RunOptions
 from ..pickles import pack_by_dill, unpack_by_dill
+from ..sampler.earlier import EarlierRun
 from ..sampler.moves import Moves, check_moves, describe_moves, fewest_walkers, parse_moves
 from ..sampler.rng import draw_seed
 from ..signals import SignalWatch
@@ -29,6 +30,7 @@ from ..storage.header import Header
 from ..storage.place import shown_path
 from ..storage.reader import RunReader
 from . import resume
+from .earlier import read_earlier
 from .output import OutputClaim
 from .plan import Plan, make_plan
 from .probe import Probe, compare, probe
@@ -62,6 +64,8 @@ class Setup:
         Whether the header's burnin is that of the run; else its end is to be decided.
     remarks : tuple of str
         What the user should know.
+    earlier : EarlierRun or None
+        Where walkers begin in place of the problem's ``initial``.
 
     """
 
@@ -75,6 +79,7 @@ class Setup:
     finished: bool = False
     settled: bool = True
     remarks: tuple[str, ...] = ()
+    earlier: EarlierRun | None = None
 
 
 def share(problem: Problem | None, control: ControlChannel) -> Problem:
@@ -178,6 +183,10 @@ def agree(
         reader = output.claim(RunOptions(**found))
         if reader is None:
             setup = _begin(problem, found, control.size, hosts, seconds)
+            if setup.options.initial is not None:
+                path = None if output.place is None else output.place.path
+                began = read_earlier(Path(setup.options.initial), problem.names, path)
+                setup = replace(setup, earlier=began)
         else:
             if not found.get("no_verify"):
                 resume.check_draws(reader)
@@ -393,7 +402,8 @@ def _nwalkers(problem: Problem, options: RunOptions, moves: Moves) -> int:
         )
     if nwalkers % 2:
         raise UsageError(f"nwalkers is {nwalkers}; expected an even number: {nwalkers + 1}?")
-    if getattr(problem.initial, "ndim", 0) == 2 and len(problem.initial) != nwalkers:
+    own = options.initial is None
+    if own and getattr(problem.initial, "ndim", 0) == 2 and len(problem.initial) != nwalkers:
         raise UsageError(
             f"nwalkers is {nwalkers}, but initial has {len(problem.initial)} walkers: leave "
             "nwalkers out, or make them agree"

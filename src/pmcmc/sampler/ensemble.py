@@ -15,6 +15,7 @@ from ..errors import EvaluationError
 from ..model.outputs import Evaluate, Evaluation
 from ..model.problem import Problem
 from ..model.rejects import Reject
+from .earlier import EarlierRun
 from .initial import initial_walkers
 from .light_emcee import emcee
 from .moves import InMain, Moves, has_own_code
@@ -76,6 +77,8 @@ class Ensemble:
         The steps, of burn-in or kept ones, at which a block may have to end. Default: none.
     saved : EnsembleState, optional
         The state at a commit, to go on from.
+    earlier : EarlierRun, optional
+        Where walkers begin in place of the problem's ``initial``.
     in_main : callable
         Calls a function without arguments, in the main thread: so runs what code of the model's
         is not log_prob. Default: calls it here.
@@ -106,6 +109,7 @@ class Ensemble:
         settled: bool = True,
         checks: frozenset[int] = frozenset(),
         saved: EnsembleState | None = None,
+        earlier: EarlierRun | None = None,
         in_main: Callable[[Callable[[], Any]], Any] = lambda run: run(),
     ) -> None:
         self.index, self.thin_by, self._nsteps = index, thin_by, nsteps
@@ -117,7 +121,7 @@ class Ensemble:
         self._taken: Block | None = None  # the last that was taken
         self._void = False  # the step in hand is not to be: burn-in ended before it
         self.started = False
-        self._problem, self._in_main = problem, in_main
+        self._problem, self._in_main, self._earlier = problem, in_main, earlier
         self._evaluate = self._noting_rejects(evaluate)
         self._pending: list[Reject] = []  # of the step in hand
         self._rejects: list[Reject] = []  # since the last block
@@ -134,9 +138,10 @@ class Ensemble:
         rng, random_state = streams(self._seed, self.index)
 
         def find() -> AnyArray:
-            return initial_walkers(problem, nwalkers, rng, evaluate)
+            return initial_walkers(problem, nwalkers, rng, evaluate, self.index, self._earlier)
 
-        coords = self._in_main(find) if problem.own_start else find()
+        own = problem.own_start and self._earlier is None
+        coords = self._in_main(find) if own else find()
         log_prob, blobs, rejects = evaluate(coords)
         if not (log_prob > -np.inf).any():
             why = rejects[0].message if rejects else problem.why_excluded(coords[0])

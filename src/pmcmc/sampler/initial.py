@@ -15,6 +15,7 @@ from ..errors import EvaluationError, ModelError
 from ..model.checks import call_initial
 from ..model.outputs import Evaluate
 from ..model.problem import Problem
+from .earlier import EarlierRun
 from .light_emcee import emcee
 
 if TYPE_CHECKING:
@@ -25,11 +26,17 @@ BALL = 1e-4  # size of the ball round a given centre, relative to it or, near ze
 _DRAWN_AGAIN = 100  # times, for walkers of the priors or of a function where log_prob is -inf
 _REDRAWS = 300  # of walkers of a ball that fall where log_prob is -inf
 _SEARCHES = 3  # local searches of "map", each from one of the best prior draws
+_STEEP, _WIDER, _LOOKS = 2.0, 100.0, 8  # of the search for the width of a ball: see there
 _EDGE = 8.0  # "map" searches within this many standard normal sigmas of each prior
 
 
 def initial_walkers(
-    problem: Problem, nwalkers: int, rng: np.random.Generator, evaluate: Evaluate
+    problem: Problem,
+    nwalkers: int,
+    rng: np.random.Generator,
+    evaluate: Evaluate,
+    ensemble: int = 0,
+    earlier: EarlierRun | None = None,
 ) -> FloatArray:
     """Return the start of one ensemble, as ``problem.initial`` says.
 
@@ -43,6 +50,10 @@ def initial_walkers(
         The ensemble's start stream.
     evaluate : callable
         Rows (n, ndim) -> ``Evaluation``; used for "map" and for a ball round a centre.
+    ensemble : int
+        Its number. Default: 0.
+    earlier : EarlierRun, optional
+        Where the walkers begin in place of ``problem.initial``.
 
     Returns
     -------
@@ -58,7 +69,9 @@ def initial_walkers(
 
     """
     initial = problem.initial
-    if isinstance(initial, str):
+    if earlier is not None:
+        walkers = earlier.start(ensemble, nwalkers, rng)
+    elif isinstance(initial, str):
         draws = from_priors(problem, nwalkers, rng)
         if initial == "map":
             walkers = _map_ball(problem, draws, rng, evaluate)
@@ -71,7 +84,7 @@ def initial_walkers(
 
         walkers = _inside(problem, more(nwalkers), evaluate, more)
     elif initial.ndim == 1:
-        width = BALL * np.maximum(np.abs(initial), 1.0)
+        width = _fitting_width(initial, BALL * np.maximum(np.abs(initial), 1.0), evaluate)
         walkers = _ball(problem, initial, width, nwalkers, rng, evaluate)
     else:
         walkers = initial.copy()
@@ -181,6 +194,28 @@ def _ball(
         "  choose an initial point where the posterior is not zero, away from its edges",
         parameters=problem.by_name(centre),
     )
+
+
+def _fitting_width(centre: FloatArray, width: FloatArray, evaluate: Evaluate) -> FloatArray:
+    """Return the width of a ball, less where the posterior is narrow, more where it sees nothing.
+
+    In each parameter log_prob is to fall by less than 2 within it, and by more than rounding does:
+    as if it were quadratic, that takes a few looks at points to both sides.
+    """
+    top = float(evaluate(centre[None]).log_prob[0])
+    if top == -np.inf:
+        return width  # as the ball will say
+    lost = 2 * np.finfo(float).eps * max(1.0, abs(top))
+    for _ in range(_LOOKS):
+        steps = np.vstack([np.diag(width), -np.diag(width)])
+        values = evaluate(centre + steps).log_prob
+        drop = top - np.maximum(values[: len(centre)], values[len(centre) :])
+        steep, flat = drop > _STEEP, np.abs(drop) < lost
+        if not (steep | flat).any():
+            break
+        less = np.sqrt(2 * np.clip(drop, _STEEP, 1e6))
+        width = np.where(steep, width / less, np.where(flat, width * _WIDER, width))
+    return width
 
 
 def _map_ball(

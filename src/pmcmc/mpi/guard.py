@@ -12,6 +12,7 @@ import ctypes
 import faulthandler
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -171,6 +172,10 @@ def _guard_mpi() -> list[Callable[[], Any]]:
             raise SystemExit(errorcode)  # not reached
 
     def finalize() -> None:
+        other = threading.current_thread() is not threading.main_thread()  # nobody hears it raise
+        if other and ExitGuard.holds("MPI.Finalize() in a thread"):
+            _abort(ExitStatus.FAILED)
+            _leave(ExitStatus.FAILED)
         raise RankError(
             f"MPI.Finalize() was called{ExitGuard._entered[-1].where}: the ranks need MPI until "
             "pmcmc has ended"

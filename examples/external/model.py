@@ -1,0 +1,45 @@
+"""A likelihood that another program works out: a C program that reads and writes files.
+
+Two ranks that write the same file give wrong values, and nobody sees it: whatever the program
+reads or writes is in a folder of this rank's own, pmcmc.scratch().
+
+    make -C examples/external
+    mpiexec -n 4 python -m pmcmc examples/external/model.py
+"""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+import pmcmc
+from pmcmc import stats
+
+PROGRAM = Path(__file__).resolve().with_name("decay")
+if not PROGRAM.exists():
+    raise SystemExit(f"there is no {PROGRAM}: make -C {PROGRAM.parent}")
+
+random = np.random.default_rng(23)
+t = np.arange(0.5, 30.0)
+counts = random.poisson(400 * np.exp(-t / 2.0) + 120 * np.exp(-t / 9.0) + 10.0)
+
+parameters = {
+    "a": stats.uniform(1.0, 1000.0),
+    "b": stats.uniform(1.0, 500.0),
+    "fast": stats.uniform(0.5, 4.0),  # seconds
+    "slow": stats.uniform(5.0, 20.0),
+}
+initial = {"a": 400.0, "b": 120.0, "fast": 2.0, "slow": 9.0}
+nwalkers = 8
+
+
+def log_likelihood(theta):
+    folder = pmcmc.scratch()
+    data = folder / "data.txt"
+    if not data.exists():
+        np.savetxt(data, np.column_stack([t, counts]))
+    np.savetxt(folder / "parameters.txt", theta[None])
+    done = subprocess.run([PROGRAM], cwd=folder, env=pmcmc.clean_env(), check=False)
+    if done.returncode:
+        raise RuntimeError(f"decay ended with status {done.returncode}")
+    return -0.5 * float((folder / "chi2.txt").read_text())

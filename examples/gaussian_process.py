@@ -26,8 +26,9 @@ vectorized = True
 
 def log_likelihood(theta):
     log_amplitude, log_length, log_noise, slope = (column[:, None, None] for column in theta.T)
-    covariance = np.exp(2 * log_amplitude - 0.5 * apart / np.exp(2 * log_length))
-    covariance = covariance + (np.exp(2 * log_noise) + 1e-10) * np.eye(len(x))
+    amplitude, noise = np.exp(2 * log_amplitude), np.exp(2 * log_noise)
+    covariance = amplitude * np.exp(-0.5 * apart / np.exp(2 * log_length))
+    covariance = covariance + (noise + 1e-8 * amplitude) * np.eye(len(x))
     factor = np.linalg.cholesky(covariance)  # (n, 40, 40)
     residuals = (y - slope[:, 0] * x)[:, :, None]
     white = np.linalg.solve(factor, residuals)[:, :, 0]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pmcmc.cli.arguments import parse
+from pmcmc.cli.parsing import parse
 from pmcmc.option_words import in_python, words
 from pmcmc.options import OPTIONS, check
 

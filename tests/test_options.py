@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import pmcmc
-from pmcmc.cli.arguments import COMMANDS, needs_ranks, parse
+from pmcmc.cli.arguments import COMMANDS
+from pmcmc.cli.parsing import needs_ranks, parse
 from pmcmc.cli.settings import read_config
 from pmcmc.errors import UsageError
 from pmcmc.options import OPTIONS, RunOptions, check

@@ -15,7 +15,7 @@ import time
 from typing import NoReturn
 
 from . import forks, streams
-from .cli.arguments import needs_ranks
+from .cli.parsing import needs_ranks
 from .cli.settings import asked_ranks
 from .errors import ExitStatus, Interrupted, LaunchError, PmcmcError, exit_status
 from .launch.outcome import leave_outcome

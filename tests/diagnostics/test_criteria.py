@@ -19,7 +19,7 @@ from pmcmc.diagnostics.criteria import (
 from pmcmc.diagnostics.limits import Limits, looked_at
 from pmcmc.diagnostics.statistics import ChainStatistics
 from pmcmc.diagnostics.stopping import StopRules
-from pmcmc.diagnostics.summary import summarize
+from pmcmc.diagnostics.summarize import summarize
 from pmcmc.diagnostics.verdict import assess
 from pmcmc.errors import UsageError
 

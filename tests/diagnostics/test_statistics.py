@@ -10,7 +10,7 @@ import pytest
 from fake_run import Readable, ar1, header
 from pmcmc.diagnostics import statistics as module
 from pmcmc.diagnostics.statistics import ChainStatistics
-from pmcmc.diagnostics.summary import summarize
+from pmcmc.diagnostics.summarize import summarize
 from pmcmc.diagnostics.verdict import assess
 from pmcmc.storage.checkpoint import Checkpoint
 from pmcmc.storage.layout import lay_out

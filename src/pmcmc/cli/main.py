@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..mpi.shared import work_alone
-from .arguments import COMMANDS, parse
+from .arguments import COMMANDS
+from .parsing import parse
 
 if TYPE_CHECKING:
     from .._types import Comm

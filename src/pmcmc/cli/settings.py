@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UsageError
 from ..model import load as model
 from ..options import OPTIONS, check, fail, whole
-from .arguments import needs_ranks, parse
+from .parsing import needs_ranks, parse
 
 if TYPE_CHECKING:
     from ..mpi.control import ControlChannel

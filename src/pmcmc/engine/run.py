@@ -20,9 +20,10 @@ from ..mpi.control import ControlChannel
 from ..mpi.guard import ExitGuard
 from ..mpi.held import refuse_held
 from ..mpi.shared import sharing
+from ..prepare.choices import choose_moves
 from ..prepare.hosts import find_ranks
 from ..prepare.output import OutputClaim
-from ..prepare.setup import Setup, agree, choose_moves, share
+from ..prepare.setup import Setup, agree, share
 from ..results.result import Result
 from ..sampler.moves import Moves
 from ..signals import SignalWatch

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +13,7 @@ import numpy as np
 from ..diagnostics.limits import looked_at
 from ..diagnostics.statistics import ChainStatistics
 from ..diagnostics.stopping import CHECKS, StopRules, room, rooms
-from ..errors import ModelError, StoreError, UsageError
+from ..errors import ModelError, StoreError
 from ..model.parcel import look_in, module_folders
 from ..model.problem import Problem
 from ..mpi.control import ControlChannel
@@ -23,20 +21,19 @@ from ..mpi.shared import refuse_mixed
 from ..options import RunOptions
 from ..pickles import pack_by_dill, unpack_by_dill
 from ..sampler.earlier import EarlierRun
-from ..sampler.moves import Moves, check_moves, describe_moves, fewest_walkers, parse_moves
+from ..sampler.moves import describe_moves
 from ..sampler.rng import draw_seed
 from ..signals import SignalWatch
 from ..storage.header import Header
 from ..storage.place import shown_path
 from ..storage.reader import RunReader
 from . import resume
+from .choices import check_rules, choose_moves, choose_nwalkers, config_of, origin_of
 from .earlier import read_earlier
 from .output import OutputClaim
 from .plan import Plan, make_plan
 from .probe import Probe, compare, probe
 from .sizes import check_sizes, room_remark
-
-_LONGEST_SOURCE = 2**18  # characters of a model that the file keeps
 
 
 @dataclass(frozen=True)
@@ -236,31 +233,15 @@ def _plan(size: int, nwalkers: int, options: RunOptions, problem: Problem, secon
     )
 
 
-def _config(options: RunOptions, moves: Moves, **known: Any) -> dict[str, Any]:
-    """Return the options as JSON can hold them."""
-    config = vars(options) | {"rescue": options.rescues} | known
-    if not isinstance(options.moves, str | None):
-        config["moves"] = "; ".join(describe_moves(moves))
-    return config
-
-
-def _origin(problem: Problem, size: int) -> dict[str, str]:
-    """Return what there is to tell of how the run was started."""
-    command = [Path(sys.orig_argv[0]).name, *sys.orig_argv[1:]] if sys.orig_argv else []
-    source = problem.source_text()[:_LONGEST_SOURCE]
-    about = {"command": shlex.join(command), "ranks": str(size), "model": source}
-    return about | ({"path": problem.path} if problem.path else {})
-
-
 def _begin(
     problem: Problem, found: Mapping[str, Any], size: int, hosts: int, seconds: float
 ) -> Setup:
     """Decide on a new run."""
     options = RunOptions(**found)
     moves = choose_moves(problem, options)
-    nwalkers = _nwalkers(problem, options, moves)
+    nwalkers = choose_nwalkers(problem, options, moves)
     plan = _plan(size, nwalkers, options, problem, seconds)
-    _check_rules(options, plan)
+    check_rules(options, plan)
     seed = options.seed if options.seed is not None else draw_seed()
     header = Header(
         problem=problem.name,
@@ -272,13 +253,13 @@ def _begin(
         burnin=room(0, 0) if plan.burnin is None else plan.burnin,
         thin_by=plan.thin_by,
         steps=rooms(0, (0,) * plan.nensembles, plan.steps) if plan.open_ended else plan.steps,
-        config=_config(options, moves, seed=seed, nwalkers=nwalkers, nensembles=plan.nensembles),
+        config=config_of(options, moves, seed=seed, nwalkers=nwalkers, nensembles=plan.nensembles),
         blobs_dtype=problem.returns.dtype if problem.returns.has_blobs else None,
         blobs_shape=problem.returns.shape,
         derived=tuple(problem.derived()),
         labels=problem.labels,
         bounds=problem.bounds(),
-        origin=_origin(problem, size),
+        origin=origin_of(problem, size),
     )
     looked_at(options.until_of, header.names, header.derived_names)  # raises if one is not there
     check_sizes(header)
@@ -299,7 +280,7 @@ def _go_on(
     moves = choose_moves(problem, options)
     resume.check_problem(problem.settings() | {"moves": describe_moves(moves)}, reader)
     plan = _plan(control.size, reader.header.nwalkers, options, problem, seconds)
-    _check_rules(options, plan)
+    check_rules(options, plan)
     steps = plan.steps
     if plan.open_ended:  # a file that has more already is not refused
         at_least = zip(plan.steps, reader.rows, strict=True)
@@ -318,7 +299,7 @@ def _go_on(
     ) is not None:
         remarks.append(remark)
     settled = _settled(plan, options, reader)
-    header = replace(reader.header, steps=steps, config=_config(options, moves))
+    header = replace(reader.header, steps=steps, config=config_of(options, moves))
     looked_at(options.until_of, header.names, header.derived_names)
     check_sizes(header)
     finished = reader.status == "finished" and plan.steps == reader.header.steps
@@ -338,14 +319,6 @@ def _go_on(
     )
 
 
-def _check_rules(options: RunOptions, plan: Plan) -> None:
-    if options.until_rhat is not None and plan.nensembles == 1:
-        raise UsageError(
-            f"until_rhat is {options.until_rhat}, and there is one ensemble: R-hat compares "
-            "ensembles; use --nensembles 2 or more, or --until-ess alone"
-        )
-
-
 def _needs_no_check(plan: Plan, options: RunOptions) -> bool:
     """Tell whether burn-in just ends, with the steps that were asked for."""
     return plan.burnin is not None and not options.rescues
@@ -362,50 +335,3 @@ def _enough(rules: StopRules, reader: RunReader) -> bool:
     rows = reader.rows
     at_check = rows.min() == rows.max() and int(rows.max()) in CHECKS
     return rules.given and at_check and rules.lacks(ChainStatistics(reader)) is None
-
-
-def choose_moves(problem: Problem, options: RunOptions) -> Moves:
-    """Return the moves: the option's, else the model's, else auto.
-
-    Parameters
-    ----------
-    problem : Problem
-        With the model's.
-    options : RunOptions
-        With the option.
-
-    Returns
-    -------
-    list of (move, float)
-        emcee moves with their weights.
-
-    Raises
-    ------
-    UsageError
-        If they are not moves.
-
-    """
-    given = options.moves if options.moves is not None else problem.moves
-    if given is None:
-        given = "auto"
-    return parse_moves(given) if isinstance(given, str) else check_moves(given)
-
-
-def _nwalkers(problem: Problem, options: RunOptions, moves: Moves) -> int:
-    default = max(32, 4 * problem.ndim)
-    nwalkers = int(options.nwalkers or problem.nwalkers or default)
-    least, why = fewest_walkers(moves, problem.ndim)
-    if nwalkers < least:
-        raise UsageError(
-            f"nwalkers is {nwalkers}; {why} needs at least {least} for {problem.ndim} parameters: "
-            f"use --nwalkers {least} or more"
-        )
-    if nwalkers % 2:
-        raise UsageError(f"nwalkers is {nwalkers}; expected an even number: {nwalkers + 1}?")
-    own = options.initial is None
-    if own and getattr(problem.initial, "ndim", 0) == 2 and len(problem.initial) != nwalkers:
-        raise UsageError(
-            f"nwalkers is {nwalkers}, but initial has {len(problem.initial)} walkers: leave "
-            "nwalkers out, or make them agree"
-        )
-    return nwalkers

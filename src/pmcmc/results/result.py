@@ -14,7 +14,8 @@ from ..cores import count_cores
 from ..diagnostics.advice import Continuation
 from ..diagnostics.limits import looked_at
 from ..diagnostics.statistics import ChainStatistics
-from ..diagnostics.summary import Summary, summarize
+from ..diagnostics.summarize import summarize
+from ..diagnostics.summary import Summary
 from ..diagnostics.table import KINDS
 from ..diagnostics.verdict import Verdict, assess
 from ..errors import PmcmcError, StoreError, UsageError

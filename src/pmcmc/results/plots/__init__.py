@@ -12,7 +12,8 @@ from typing import Any
 
 from ... import streams
 from ...diagnostics.statistics import ChainStatistics
-from ...diagnostics.summary import Summary, find_divisions
+from ...diagnostics.summarize import find_divisions
+from ...diagnostics.summary import Summary
 from ...errors import PmcmcError, UsageError
 from ...storage.place import shown_path
 from ...text import some_text

@@ -173,7 +173,7 @@ def file_groups(path):
 
 def test_dry_run_prints_the_plan_and_writes_nothing(pmcmc_run, tmp_path):
     before = sorted(p.name for p in tmp_path.iterdir() if p.suffix)
-    done = pmcmc_run("model.py", "--dry-run", "--nensembles", 5, ranks=2)
+    done = pmcmc_run("model.py", "--dry-run", "--nensembles", 5, "--teams", 2, ranks=2)
     assert done.returncode == 0
     assert "2 teams of 1 rank, 2 to 3 ensembles each" in done.stdout
     assert "uneven" in done.stdout

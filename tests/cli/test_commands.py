@@ -254,7 +254,7 @@ def test_times_of_all_ranks_are_kept_over_jobs(launch, model, tmp_path):
     assert len(times) == 3
     total = times["log_prob"].sum()
     assert total == pytest.approx(0.002 * times["evaluations"].sum(), rel=0.5)
-    assert times["evaluations"].sum() == 8 * 47  # the start twice
+    assert times["evaluations"].sum() == 8 * 47 + 3  # the start twice, and the width of its ball
     assert (times["log_prob"] + times["waiting"] + times["writing"] < 1.05 * times["wall"]).all()
     assert times["writing"][0] > 0
     args += " --resume --nsteps 60"

@@ -201,6 +201,7 @@ OTHERS = {
         """
 parameters = {"a": stats.norm(), "b": stats.norm()}
 log_likelihood = log_prob
+del log_prob
 initial = np.random.randn(8, 2)
 """,
         r"initial differs between ranks: on rank 0 \(host \S+\), and on rank 1 \(host \S+\)\n",
@@ -209,6 +210,7 @@ initial = np.random.randn(8, 2)
         """
 parameters = {"a": stats.norm(), "b": stats.norm(0, 1 + rank)}
 log_likelihood, initial = log_prob, "prior"
+del log_prob
 """,
         r"rank 1 \(host \S+\) has another problem than rank 0: other parameters, priors",
     ),

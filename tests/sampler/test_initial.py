@@ -17,7 +17,7 @@ def log_likelihood(theta):
 
 
 def start(problem, nwalkers, seed=1):
-    return initial_walkers(problem, nwalkers, np.random.default_rng(seed), problem.evaluate)
+    return initial_walkers(problem, nwalkers, np.random.default_rng(seed), problem.evaluate)[0]
 
 
 def plain(initial, log_prob=lambda t: -0.5 * float(t @ t)):
@@ -225,7 +225,7 @@ def test_a_ball_fits_the_scale_of_each_parameter(scale, centre):
         calls.append(len(rows))
         return problem.evaluate(rows)
 
-    walkers = initial_walkers(problem, 32, np.random.default_rng(1), evaluate)
+    walkers, _ = initial_walkers(problem, 32, np.random.default_rng(1), evaluate)
     spread = walkers.std(axis=0) / scales
     assert (spread < 3).all()
     assert (spread > 1e-7).all()

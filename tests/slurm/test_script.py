@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from pmcmc._version import __version__
-from pmcmc.cli import arguments
 from pmcmc.cli import main as cli
+from pmcmc.cli import parsing
 from pmcmc.errors import UsageError
 from pmcmc.options import OPTIONS, check
 from pmcmc.sampler.rng import MAX_SEED
@@ -257,7 +257,7 @@ def test_hostile_names_arrive_as_they_are(bash, name):
     model = f"./{name}" if name.startswith("-") else name
     words = bash.argv()[len(SRUN) + len(PYTHON) - 1 :]
     assert words[:2] == ["run", model]
-    command, args = arguments.parse(words)  # and pmcmc understands them
+    command, args = parsing.parse(words)  # and pmcmc understands them
     assert (command, args["model"], args["output"]) == ("run", model, output)
     assert bash.given()["ACTIVE"] == "yes"
     assert bash.said == ""
@@ -336,7 +336,7 @@ def test_options_of_the_run_are_passed_on(bash):
         "output": "-x.h5",
     }
     assert bash(script("model.py", {}, run)) == 0
-    command, args = arguments.parse(bash.argv()[len(SRUN) + len(PYTHON) - 1 :])
+    command, args = parsing.parse(bash.argv()[len(SRUN) + len(PYTHON) - 1 :])
     given = {name: value for name, value in args.items() if value is not None}
     assert (command, given.pop("model")) == ("run", "model.py")
     assert check(given) == check({k: v for k, v in run.items() if k != "overwrite"})

@@ -137,12 +137,12 @@ class Ensemble:
         problem, evaluate, nwalkers = self._problem, self._evaluate, self._nwalkers
         rng, random_state = streams(self._seed, self.index)
 
-        def find() -> AnyArray:
+        def find() -> tuple[AnyArray, Evaluation | None]:
             return initial_walkers(problem, nwalkers, rng, evaluate, self.index, self._earlier)
 
         own = problem.own_start and self._earlier is None
-        coords = self._in_main(find) if own else find()
-        log_prob, blobs, rejects = evaluate(coords)
+        coords, known = self._in_main(find) if own else find()
+        log_prob, blobs, rejects = known if known is not None else evaluate(coords)
         if not (log_prob > -np.inf).any():
             why = rejects[0].message if rejects else problem.why_excluded(coords[0])
             raise EvaluationError(

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import EvaluationError, ModelError
 from ..model.checks import call_initial
-from ..model.outputs import Evaluate
+from ..model.outputs import Evaluate, Evaluation
 from ..model.problem import Problem
 from .earlier import EarlierRun
 from .light_emcee import emcee
@@ -26,7 +26,7 @@ BALL = 1e-4  # size of the ball round a given centre, relative to it or, near ze
 _DRAWN_AGAIN = 100  # times, for walkers of the priors or of a function where log_prob is -inf
 _REDRAWS = 300  # of walkers of a ball that fall where log_prob is -inf
 _SEARCHES = 3  # local searches of "map", each from one of the best prior draws
-_STEEP, _WIDER, _LOOKS = 2.0, 100.0, 8  # of the search for the width of a ball: see there
+_STEEP, _WIDER, _LOOKS, _LEAST = 2.0, 100.0, 8, 1e-7  # of the search for the width of a ball
 _EDGE = 8.0  # "map" searches within this many standard normal sigmas of each prior
 
 
@@ -37,7 +37,7 @@ def initial_walkers(
     evaluate: Evaluate,
     ensemble: int = 0,
     earlier: EarlierRun | None = None,
-) -> FloatArray:
+) -> tuple[FloatArray, Evaluation | None]:
     """Return the start of one ensemble, as ``problem.initial`` says.
 
     Parameters
@@ -58,6 +58,9 @@ def initial_walkers(
     Returns
     -------
     ndarray (nwalkers, ndim)
+        The walkers.
+    Evaluation or None
+        What log_prob is there, where it was looked at on the way.
 
     Raises
     ------
@@ -68,7 +71,7 @@ def initial_walkers(
         was drawn again 100 times, 300 times in a ball; or as ``evaluate`` raises it.
 
     """
-    initial = problem.initial
+    initial, known = problem.initial, None
     if earlier is not None:
         walkers = earlier.start(ensemble, nwalkers, rng)
     elif isinstance(initial, str):
@@ -76,13 +79,15 @@ def initial_walkers(
         if initial == "map":
             walkers = _map_ball(problem, draws, rng, evaluate)
         else:
-            walkers = _inside(problem, draws, evaluate, lambda n: from_priors(problem, n, rng))
+            walkers, known = _inside(
+                problem, draws, evaluate, lambda n: from_priors(problem, n, rng)
+            )
     elif callable(initial):
 
         def more(_: int) -> FloatArray:
             return call_initial(initial, nwalkers, problem.ndim, rng)
 
-        walkers = _inside(problem, more(nwalkers), evaluate, more)
+        walkers, known = _inside(problem, more(nwalkers), evaluate, more)
     elif initial.ndim == 1:
         width = _fitting_width(initial, BALL * np.maximum(np.abs(initial), 1.0), evaluate)
         walkers = _ball(problem, initial, width, nwalkers, rng, evaluate)
@@ -98,7 +103,7 @@ def initial_walkers(
             "the starting walkers do not span the parameter space (some coincide, or lie on a "
             "plane): spread them out in every parameter"
         )
-    return walkers
+    return walkers, known
 
 
 def _inside(
@@ -106,10 +111,10 @@ def _inside(
     walkers: FloatArray,
     evaluate: Evaluate,
     more: Callable[[int], FloatArray],
-) -> FloatArray:
+) -> tuple[FloatArray, Evaluation]:
     """Draw those walkers again where log_prob is -inf, as long as some are, 100 times at most."""
-    bad = evaluate(walkers).log_prob == -np.inf
-    tried = 0
+    log_prob, blobs, _ = evaluate(walkers)
+    bad, tried = log_prob == -np.inf, 0
     while bad.any():
         if tried == _DRAWN_AGAIN:
             theta = walkers[np.argmax(bad)]
@@ -122,8 +127,11 @@ def _inside(
             )
         n, tried = int(bad.sum()), tried + 1
         walkers[bad] = more(n)[:n]
-        bad[bad] = evaluate(walkers[bad]).log_prob == -np.inf
-    return walkers
+        log_prob[bad], again, _ = evaluate(walkers[bad])
+        if blobs is not None:
+            blobs[bad] = again
+        bad = log_prob == -np.inf
+    return walkers, Evaluation(log_prob, blobs)
 
 
 def search_evaluations(problem: Problem, nwalkers: int) -> int:
@@ -206,16 +214,19 @@ def _fitting_width(centre: FloatArray, width: FloatArray, evaluate: Evaluate) ->
     if top == -np.inf:
         return width  # as the ball will say
     lost = 2 * np.finfo(float).eps * max(1.0, abs(top))
+    first, least = width, _LEAST * np.abs(centre)
     for _ in range(_LOOKS):
         steps = np.vstack([np.diag(width), -np.diag(width)])
         values = evaluate(centre + steps).log_prob
         drop = top - np.maximum(values[: len(centre)], values[len(centre) :])
         steep, flat = drop > _STEEP, np.abs(drop) < lost
         if not (steep | flat).any():
-            break
+            return width
         less = np.sqrt(2 * np.clip(drop, _STEEP, 1e6))
-        width = np.where(steep, width / less, np.where(flat, width * _WIDER, width))
-    return width
+        less = np.where(np.isinf(drop) & (width > first), _WIDER, less)  # too wide just now
+        width = np.where(steep, np.maximum(width / less, least), width)
+        width = np.where(flat, width * _WIDER, width)
+    return np.where(flat, first, width)  # what nothing depends on
 
 
 def _map_ball(

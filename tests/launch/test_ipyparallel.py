@@ -73,7 +73,7 @@ def test_pools_on_the_engines_one_after_another(view):
 
 @pytest.mark.slow
 def test_an_error_on_an_engine_comes_back(view):
-    view.execute(PROBLEM + "problem.args = (1,)\n", block=True)
+    view.execute(PROBLEM + "problem.posterior.args = (1,)\n", block=True)
     began = time.monotonic()
     with pytest.raises(ipyparallel.error.CompositeError, match="log_prob raised TypeError"):
         view.execute("pmcmc.run(problem, **RUN)", block=True)

@@ -86,6 +86,11 @@ class Caller:
         more = f", the first of {len(rows)} rows" if len(rows) > 1 else ""
         return self._describe(rows[0]) + more
 
+    def relax(self) -> None:
+        """End the time limit of the call in hand, which waits for others."""
+        if self.limit is not None:
+            self.limit.relax()
+
     def once(self, function: Callable[..., Any], theta: FloatArray) -> Any:
         """Call a function, within the time limit; what it raises passes through."""
         if self.limit is None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import streams
-from ..errors import ModelError
+from ..errors import EvaluationError, ModelError
 from . import checks, load, parcel
 from .calls import Caller, CallFailed
 from .derived import (
@@ -28,19 +28,18 @@ from .derived import (
     name_derived,
 )
 from .failures import at_text, bad_output, by_name, raised
+from .first_point import first_points, try_points
 from .hints import ModelText
-from .outputs import BadOutput, Evaluation, OutputFormat, column, has_parts
+from .outputs import BadOutput, Evaluation, OutputFormat
 from .parameters import Parameters
+from .posterior import Group, Posterior
 from .ranks import rank_info
 from .rejecting import evaluate_or_reject
-from .rejects import TookTooLong
 from .shown import problem_html, problem_text
 from .timeout import TimeLimit
 
 if TYPE_CHECKING:
-    from .._types import FloatArray, Tick
-
-_PROBES = 20  # points to try for one with a finite log_prob, to see what blobs look like
+    from .._types import Comm, FloatArray, Tick
 
 
 class Problem:
@@ -115,13 +114,13 @@ class Problem:
         self.names, self.ndim = self.parameters.names, len(self.parameters.names)
         self.priors, self.fixed = self.parameters.priors, self.parameters.fixed
         functions = checks.check_functions(log_prob, log_likelihood, log_prior, parameters)
-        self._whole, self._likelihood, self._prior = functions
         self._caller = Caller(self.describe)
-        self.args, self.kwargs = checks.check_arguments(args, kwargs)
+        given = checks.check_arguments(args, kwargs)
         self.vectorized = bool(vectorized)
-        self.rejecting = self.single = False
+        self.rejecting = False
         self.moves = moves
         self.returns = OutputFormat(blobs_dtype, self.vectorized)
+        self.posterior = Posterior(*functions, *given, self.parameters, self.returns)
         names = self.parameters.all_names
         self.derived_functions = later = check_derived_functions(derived, names)
         self._derived = None if later else check_derived(derived, names)
@@ -185,28 +184,6 @@ class Problem:
 
     # ---- evaluation
 
-    def log_prior(self, theta: FloatArray) -> Any:
-        """Return the log prior: the table of priors, plus ``log_prior`` where they are not zero.
-
-        Parameters
-        ----------
-        theta : ndarray
-            (ndim,), or (n, ndim) with a result (n,) for a vectorized problem.
-
-        """
-        if self.vectorized:
-            total = np.zeros(len(theta))
-            for i, prior in enumerate(self.priors):
-                total += prior.logpdf_array(theta[:, i])
-            return total if self._prior is None else self._add_inside(total, self._prior, theta)
-        value = 0.0
-        for prior, x in zip(self.priors, theta.tolist(), strict=False):
-            value += prior.logpdf(x)
-        if self._prior is None or value == -np.inf:
-            return value
-        whole = self.parameters.with_fixed(theta)
-        return _plus(value, self._prior(whole, *self.args, **self.kwargs))
-
     def log_prob(self, theta: FloatArray) -> Any:
         """Return the log posterior as emcee takes it; no likelihood call where the prior is zero.
 
@@ -220,36 +197,7 @@ class Problem:
         float, tuple (log_prob, *blobs), or ndarray (n,) for a vectorized problem
 
         """
-        if self._whole is not None:
-            return self._whole(theta, *self.args, **self.kwargs)
-        assert self._likelihood is not None
-        prior = self.log_prior(theta)
-        if self.vectorized:
-            return self._add_inside(prior, self._likelihood, theta)
-        if not isinstance(prior, float):  # numpy's float64 is one
-            return prior  # not a number: the caller says so
-        if prior == -np.inf:
-            return (prior, *self.returns.blank) if self.returns.has_blobs else prior
-        whole = self.parameters.with_fixed(theta)
-        result = self._likelihood(whole, *self.args, **self.kwargs)
-        if has_parts(result) and len(result) > 1 and not isinstance(result, np.ndarray):
-            return (_plus(prior, result[0]), *result[1:])
-        return _plus(prior, result)
-
-    def _add_inside(
-        self, total: FloatArray, function: Callable[..., Any], theta: FloatArray
-    ) -> FloatArray:
-        """Add ``function`` of the rows where ``total`` (n,) is above -inf."""
-        theta, inside = self.parameters.with_fixed(theta), total > -np.inf
-        if inside.all():
-            result = function(theta, *self.args, **self.kwargs)
-            self.single |= _is_single(result)
-            return total + column(result, len(theta))
-        total = total.copy()
-        if inside.any():
-            part = function(theta[inside], *self.args, **self.kwargs)
-            total[inside] += column(part, int(inside.sum()))
-        return total
+        return self.posterior.log_prob(theta)
 
     def evaluate(
         self, coords: FloatArray, tick: Tick | None = None, where: str = ""
@@ -272,9 +220,7 @@ class Problem:
 
         """
         rows = np.array(coords, dtype=np.float64)  # a copy: a function may write into theta
-        function: Callable[..., Any] = self.log_prob
-        if self._whole is not None and not (self.args or self.kwargs):
-            function = self._whole  # a call less, for quick functions
+        function = self.posterior.direct
         if self.rejecting:
             return evaluate_or_reject(
                 self._caller, self.returns, self.names, function, rows, tick, where
@@ -307,11 +253,65 @@ class Problem:
         self.rejecting = on_error == "reject"
         self._caller.limit = None if timeout is None else TimeLimit(timeout)
 
+    def why_excluded(self, theta: FloatArray) -> str:
+        """Say what makes log_prob -inf at a point, (ndim,)."""
+        return self.posterior.why_excluded(theta)
+
+    @property
+    def single(self) -> bool:
+        """Whether log_prob was of single precision."""
+        return self.posterior.single
+
+    def join(self, group: Group | None) -> None:
+        """Evaluate log_prob together with other ranks from now on, of which this is the first.
+
+        Parameters
+        ----------
+        group : Group or None
+            They; None: alone.
+
+        """
+        self.posterior.group = group
+
+    def take_part(self, theta: FloatArray, comm: Comm, where: str = "") -> None:
+        """Call the function for an evaluation of another rank's, which takes its value.
+
+        Parameters
+        ----------
+        theta : ndarray (ndim,) or (n, ndim)
+            As that rank calls it.
+        comm : MPI communicator
+            Of the ranks that call it together.
+        where : str
+            Rank and host, for the error message.
+
+        Raises
+        ------
+        CallFailed
+            If it raises.
+
+        """
+
+        def function(rows: FloatArray) -> Any:
+            return self.posterior.take_part(rows, comm)
+
+        if theta.ndim == 2:
+            self._caller.for_all(function, theta, where)
+        else:
+            self._caller.for_each(function, theta[None], None, where)
+
+    def own_part_is_over(self) -> None:
+        """End the time limit of the call in hand: this rank waits for others."""
+        self._caller.relax()
+
+    def failed(self, exc: BaseException, theta: FloatArray, where: str = "") -> EvaluationError:
+        """Return the error for what log_prob raised at ``theta``."""
+        return raised(exc, self.names, theta, where)
+
     def probe(self, where: str = "") -> tuple[FloatArray, float]:
         """Evaluate before any work, at a point that depends on nothing random.
 
-        The point is the median of the priors, or the first of the initial walkers; if log_prob
-        is -inf there, the next of a few until it is not. Learns the form of the blobs.
+        Learns the form of the blobs.
 
         Returns
         -------
@@ -326,72 +326,12 @@ class Problem:
             As ``evaluate``, whose ``where`` this takes too.
 
         """
-        points, n = self._probe_points(), 0
-        for theta in points:
-            n += 1
-            try:
-                given = theta[None].copy() if self.vectorized else theta.copy()
-                result = self._caller.once(self.log_prob, given)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as exc:
-                if self.rejecting and isinstance(exc, Exception | TookTooLong) and n < len(points):
-                    continue
-                raise raised(exc, self.names, theta, where) from exc
-            if (
-                self.rejecting
-                and not has_parts(result)
-                and n < len(points)
-                and not result < np.inf
-            ):
-                continue
-            if has_parts(result) or result != -np.inf:
-                break  # else it may be a bare -inf where others have blobs
-        self.single |= _is_single(result[0] if has_parts(result) and len(result) else result)
-        try:
-            self.returns.infer_from(result)
-            evaluated = self.returns.to_arrays(result if self.vectorized else [result], 1)
-        except BadOutput as exc:
-            raise bad_output(exc, self.names, theta[None], where) from None
-        return points[:n], float(evaluated.log_prob[0])
-
-    def _probe_points(self) -> FloatArray:
-        rng = np.random.default_rng(0)
-        if self.priors:
-            medians = [float(p.frozen.median()) for p in self.priors]
-            draws = [p.frozen.rvs(size=_PROBES, random_state=rng) for p in self.priors]
-            return np.vstack([medians, np.transpose(draws)])
-        if callable(self.initial):
-            nwalkers = self.nwalkers or max(32, 4 * self.ndim)
-            return checks.call_initial(self.initial, nwalkers, self.ndim, rng)[:_PROBES]
-        return np.atleast_2d(self.initial)[:_PROBES]
+        points = first_points(self.priors, self.initial, self.nwalkers, self.ndim)
+        return try_points(
+            points, self._caller, self.posterior, self.returns, self.names, self.rejecting, where
+        )
 
     # ---- words
-
-    def why_excluded(self, theta: FloatArray) -> str:
-        """Say what makes log_prob -inf at a point.
-
-        Parameters
-        ----------
-        theta : ndarray (ndim,)
-            Where it is.
-
-        Returns
-        -------
-        str
-            The prior of one parameter or more, log_prior, or log_likelihood; else log_prob.
-
-        """
-        at = [p.name for p, x in zip(self.priors, theta, strict=False) if p.logpdf(x) == -np.inf]
-        if at:
-            outside = (f"{name} = {self.by_name(theta)[name]!r}" for name in at)
-            return f"the prior is zero at {', '.join(outside)}"
-        if self._whole is not None:
-            return "log_prob returned it"
-        rows = theta[None] if self.vectorized else theta
-        if float(np.ravel(self.log_prior(rows))[0]) == -np.inf:
-            return "log_prior returned it"
-        return "the prior is not zero there: log_likelihood returned it"
 
     def at(self) -> str:
         """Return the parameters for which log_prob is at work, in words; "" if it is not."""
@@ -445,7 +385,7 @@ class Problem:
         if self.source:
             return self.source
         try:
-            return inspect.getsource(self._whole or self._likelihood or object)
+            return inspect.getsource(self.posterior.function)
         except (OSError, TypeError):
             return ""
 
@@ -453,18 +393,3 @@ class Problem:
         """Return a hash of ``settings``."""
         text = json.dumps(self.settings(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _is_single(result: Any) -> bool:
-    """Tell whether a result is of single precision."""
-    return str(getattr(result, "dtype", "")) == "float32"
-
-
-def _plus(a: float, b: Any) -> Any:
-    """Return a + b, or b itself where it is no number, so that it is refused as what it is."""
-    if isinstance(b, bool | np.bool_):
-        return b
-    try:
-        return a + b
-    except TypeError:
-        return b

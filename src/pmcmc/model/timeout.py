@@ -90,6 +90,17 @@ class TimeLimit:
             self._in_call = False
             signal.setitimer(signal.ITIMER_REAL, 0)
 
+    def relax(self) -> None:
+        """End the limit of the call in hand, though that goes on."""
+        self._in_call, self._watched = False, -1.0
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        faulthandler.cancel_dump_traceback_later()
+
+    @property
+    def patience(self) -> float:
+        """Seconds after which no call can be at work any more."""
+        return self.seconds + self._grace
+
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self._in_call:
             end_children(self._began)

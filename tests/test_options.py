@@ -46,6 +46,7 @@ CONTRACT = {
     "on_error": "abort",
     "log_prob_timeout": None,
     "progress": None,
+    "ranks_per_evaluation": None,  # 1, and log_prob takes no comm
     "keep_scratch": False,
     "dry_run": False,
 }

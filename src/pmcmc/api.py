@@ -49,6 +49,7 @@ def run(
     overwrite: bool | None = None,
     break_lock: bool | None = None,
     progress: bool | None = None,
+    ranks_per_evaluation: int | None = None,
     gpus: int | Literal["auto", "none"] | None = None,
     on_error: Literal["abort", "reject"] | None = None,
     log_prob_timeout: float | str | None = None,
@@ -137,6 +138,10 @@ def run(
     progress : bool
         Show how far it is, with a bar on a terminal, else a line now and then. Default: with
         ``ranks``, on a terminal and in a notebook; else not.
+    ranks_per_evaluation : int
+        ``log_prob(theta, comm)``, or log_likelihood, is evaluated by so many ranks together, of
+        one host as far as that is possible: all call it with the same theta and their
+        communicator, and the first one's value counts. Default: 1.
     gpus : int, "auto" or "none"
         GPUs of a host are given to its ranks in turn: one each, "none", or so many of each host.
         What the batch system bound is left alone. Default: "auto".

@@ -52,7 +52,10 @@ def left_behind() -> list[str]:
     known: set[int | None] = set()
     if "multiprocessing" in sys.modules:
         known = {child.pid for child in sys.modules["multiprocessing"].active_children()}
-    for line in Path("/proc/self/task").glob("*/children"):
+    lines: list[Path] = []
+    with contextlib.suppress(OSError):  # the model may have left no open file to be had
+        lines = list(Path("/proc/self/task").glob("*/children"))
+    for line in lines:
         with contextlib.suppress(OSError):
             for pid in line.read_text().split():
                 stat = Path(f"/proc/{pid}/stat").read_text()

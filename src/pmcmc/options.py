@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
+from .text import count_text, some_text
 
 Parse = Callable[[str, Any], Any]
 
@@ -301,6 +302,13 @@ class RunOptions:
     progress: bool | None = _option(
         None, switch, None, "show how far it is (default: bar or log lines)"
     )
+    ranks_per_evaluation: int | None = _option(
+        None,
+        whole(1, 10**6),
+        "R",
+        "log_prob(theta, comm) is evaluated by R ranks together, with their communicator "
+        "(default: 1)",
+    )
     gpus: int | str = _option(
         "auto",
         devices,
@@ -330,6 +338,25 @@ class RunOptions:
 
 
 OPTIONS = {f.name: Option(f.name, default=f.default, **f.metadata) for f in fields(RunOptions)}
+
+
+def check_width(ranks: int, width: int) -> None:
+    """Refuse a number of ranks per evaluation that does not divide the ranks.
+
+    Raises
+    ------
+    UsageError
+        With the numbers that fit.
+
+    """
+    if ranks % width:
+        fits = [str(n) for n in (ranks // width * width, (ranks // width + 1) * width) if n]
+        divisors = [str(n) for n in range(1, ranks + 1) if ranks % n == 0]
+        raise UsageError(
+            f"{count_text(ranks, 'rank')}, and --ranks-per-evaluation {width} does not divide "
+            f"that: use {' or '.join(fits)} ranks, or --ranks-per-evaluation "
+            f"{some_text(divisors, 8)}"
+        )
 
 
 # what others call the processes that share the work

@@ -85,7 +85,7 @@ def test_fewer_ensembles_than_ranks_are_said_and_make_wider_teams():
     made = plan(64, nsteps=5000, burnin=100, nwalkers=32)
     assert {len(t.ranks) for t in made.teams} == {1, 2}
     assert made.remarks[0] == (
-        "50 ensembles for 64 ranks: with one per rank, each would get fewer production steps than "
+        "50 ensembles for 64 ranks: with one per rank each would get fewer production steps than "
         "its 100 burn-in steps"
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pmcmc
-from conftest import ROOT
+from conftest import ROOT, missing
 from reference import assert_same_draws
 
 EXAMPLES = ROOT / "examples"
@@ -97,16 +97,18 @@ KNOWN = {
 
 
 def run(launch, folder, ranks, model, *more):
+    if model == "transits_mpi.py":
+        more = (*more, "--ranks-per-evaluation", max(1, ranks))
     args = ["--seed", 1, "--no-progress", "--output", f"{ranks}.h5", *more]
     done = launch(ranks, "-m", "pmcmc", EXAMPLES / model, *args, cwd=folder, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
     return done, folder / f"{ranks}.h5"
 
 
-def built(model):
+def built(model, config):
     if model == "external/model.py":
         if shutil.which("cc") is None or shutil.which("make") is None:
-            pytest.skip("no C compiler")
+            missing(config, "no C compiler, or no make")
         subprocess.run(["make", "-C", EXAMPLES / "external"], check=True, capture_output=True)
 
 
@@ -116,9 +118,9 @@ SLOW_TO_MIX = ("rv_orbit", "lotka_volterra")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KNOWN)
-def test_the_same_draws_on_one_rank_and_on_three(launch, tmp_path, name):
+def test_the_same_draws_on_one_rank_and_on_three(launch, pytestconfig, tmp_path, name):
     steps, burnin, _ = KNOWN[name]
-    built(f"{name}.py")
+    built(f"{name}.py", pytestconfig)
     args = ["--nsteps", steps // 20, "--burnin", burnin // 10, "--nensembles", 2]
     files = [run(launch, tmp_path, ranks, f"{name}.py", *args)[1] for ranks in (0, 3)]
     assert_same_draws(*files)
@@ -126,9 +128,9 @@ def test_the_same_draws_on_one_rank_and_on_three(launch, tmp_path, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KNOWN)
-def test_the_posterior_is_the_right_one(launch, tmp_path, name):
+def test_the_posterior_is_the_right_one(launch, pytestconfig, tmp_path, name):
     steps, burnin, known = KNOWN[name]
-    built(f"{name}.py")
+    built(f"{name}.py", pytestconfig)
     args = ["--nsteps", steps, "--burnin", burnin, "--nensembles", 2]
     _, file = run(launch, tmp_path, 3, f"{name}.py", *args)
     rows = {row.name: row for row in pmcmc.load(file).summary().rows}

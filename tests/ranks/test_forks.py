@@ -107,6 +107,18 @@ assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
     assert done.stderr.count("raise KeyError") >= 2
 
 
+@pytest.mark.parametrize("where", ["load", "first"])
+def test_a_fork_that_comes_back_before_the_work(launch, tmp_path, model, where):
+    forks = "pid = os.fork()\nif pid == 0: time.sleep(0.2)\n"
+    body = "if calls == 1:\n        " + forks.replace("\nif", "\n        if")
+    done = run(
+        launch, tmp_path, model, *("pass" if where == "load" else body,),
+        head=forks if where == "load" else "",
+    )  # fmt: skip
+    assert done.returncode == 0, done
+    assert "a forked child came back from the model's code" in done.stderr
+
+
 @pytest.mark.parametrize("ranks", [0, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_thread_of_the_model_keeps_no_job_alive(launch, tmp_path, model, ranks):
     head = """

@@ -56,6 +56,10 @@ def try_again(path: Path, number: int, model: str | None) -> int:
             f"{model} has the parameters {', '.join(problem.names)}, and this evaluation "
             f"{', '.join(one['parameters'])}: is it the model of this run?"
         )
+    if problem.posterior.takes_comm:
+        from ..pool.together import group_of_one
+
+        problem.join(group_of_one())
     theta = np.array([float(one["parameters"][name]) for name in problem.names])
     print(f"{one['kind']} in ensemble {one['ensemble']}, step {one['step']}: {one['message']}")
     print(problem.describe(theta).strip(), flush=True)

@@ -107,7 +107,9 @@ class Coordinator:
         self._asked: float | None = None  # when they were asked for
         self._replies = 0  # that are still to come
         self._held: list[list[Block] | None] | None = None  # a gather that came before them
-        self.late = LateRanks(setup.plan.size, control, state, reporter, deadline, leave)
+        members = {rank for group in setup.plan.groups for rank in group[1:]}
+        size = setup.plan.size
+        self.late = LateRanks(size, members, control, state, reporter, deadline, leave)
         self.shortfall = ""
         self.listen: Callable[[], None] = lambda: None
         self.store = RunWriter(

@@ -68,7 +68,7 @@ def _cost(setup: Setup) -> str:
     else:
         evaluations -= setup.steps * plan.nwalkers
         took += ";"
-    work = evaluations * setup.seconds / (plan.size - plan.idle)
+    work = evaluations * setup.seconds / plan.evaluations_at_once
     about = f", about {duration_text(work)} of work per rank" if work > 5 else ""
     return f"{took} {evaluations} evaluations{about}"
 
@@ -76,6 +76,6 @@ def _cost(setup: Setup) -> str:
 def _search_text(evaluations: int, setup: Setup) -> str:
     """Say what the search for a start costs."""
     plan = setup.plan
-    work = evaluations * plan.nensembles * setup.seconds / (plan.size - plan.idle)
+    work = evaluations * plan.nensembles * setup.seconds / plan.evaluations_at_once
     about = f", about {duration_text(work)} per rank" if work > 1 else ""
     return f"each ensemble searches for the maximum first: about {evaluations} evaluations{about}"

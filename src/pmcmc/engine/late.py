@@ -75,6 +75,8 @@ class LateRanks:
     ----------
     size : int
         Ranks in all.
+    members : set of int
+        Ranks that only take part in the evaluations of another: they are silent but in a call.
     control : ControlChannel
     state : RunState
         Rank 0's.
@@ -88,13 +90,15 @@ class LateRanks:
     def __init__(
         self,
         size: int,
+        members: set[int],
         control: ControlChannel,
         state: RunState,
         reporter: ProgressReporter,
         deadline: Deadline,
         leave: Callable[[], None],
     ) -> None:
-        self._size, self._control, self._state = size, control, state
+        self._size, self._members = size, members
+        self._control, self._state = control, state
         self._reporter, self._deadline = reporter, deadline
         self._leave = leave
         self._calls: dict[int, LongCall] = {}
@@ -143,7 +147,7 @@ class LateRanks:
         list of str
 
         """
-        silent = set(range(self._size)) - self._out - done - set(self._calls)
+        silent = set(range(self._size)) - self._members - self._out - done - set(self._calls)
         told = [f"{c.where.removeprefix(' on ')}, {c.parameters}" for c in self._calls.values()]
         return told + [f"rank {rank}, which is silent" for rank in sorted(silent)]
 

@@ -143,7 +143,7 @@ class ProgressReporter:
         self._set_total()
         self._began = self._said = time.monotonic()
         self._of_plan, self._cost = tuple(plan.remarks), setup.seconds
-        self._useful = plan.size - plan.idle
+        self._useful = plan.evaluations_at_once
         self._tell_watchers(at_once=True)
         for line in describe(problem, setup, self._total):
             self.say(line)

@@ -17,6 +17,7 @@ from ..mpi.guard import ExitGuard
 from ..mpi.startup import abort, abort_with, any_thread, at_once
 from ..mpi.timing import RankTimer
 from ..mpi.waiting import PATIENCE, wait_for
+from ..pool.together import EvaluationGroup
 from ..prepare.setup import Setup
 from ..sampler.ensemble import Ensemble
 from ..sampler.moves import Moves
@@ -24,6 +25,7 @@ from ..sampler.state import Block
 from ..signals import SignalWatch
 from .coordinator import Coordinator
 from .late import OwnCall
+from .member import Member
 from .messages import (
     Blocks,
     Commit,
@@ -73,6 +75,8 @@ class RankLoop:
     Parameters
     ----------
     problem : Problem
+    group : EvaluationGroup or None
+        The ranks with which this one evaluates log_prob; None: by itself.
     setup : Setup
     moves : list of (emcee move, weight)
     control : ControlChannel
@@ -87,6 +91,7 @@ class RankLoop:
     def __init__(
         self,
         problem: Problem,
+        group: EvaluationGroup | None,
         setup: Setup,
         moves: Moves,
         control: ControlChannel,
@@ -103,9 +108,14 @@ class RankLoop:
         root = team is not None and rank == team.root
         comm = control.comm.Split(UNDEFINED if team is None else plan.teams.index(team), rank)
         roots = control.comm.Split(0 if root else UNDEFINED, rank)
-        self.standby = Standby(watch, self._stand_in, state.stop, self._fail, any_thread())
+        threads = any_thread(beside_model=plan.width > 1)
+        self.standby = Standby(watch, self._stand_in, state.stop, self._fail, threads)
         self.numbers = range(0) if team is None else team.ensembles
+        self.team_ranks = () if team is None else team.ranks
         self.evaluator: TeamEvaluator | None = None  # of an idle rank
+        self.member: Member | None = None
+        if group is not None and not group.is_root:
+            self.member = Member(group, problem, control, self.clock, self.standby)
         if team is not None:
             self.evaluator = TeamEvaluator(
                 comm,
@@ -117,7 +127,10 @@ class RankLoop:
                 setup.seconds,
                 several=len(team.ensembles) > 1,
                 rows=plan.nwalkers // 2,
+                threads=threads,
             )
+            if group is not None:
+                group.tick = self.evaluator.raise_failure
         self.gather = BlockGather(roots) if root else None
         if self.gather is not None:
             control.leave = self.gather.leave
@@ -156,6 +169,8 @@ class RankLoop:
         else:
             if evaluator is not None:
                 evaluator.serve(self._serve_tick, lambda: self.state.stopping or self.state.over)
+            elif self.member is not None:
+                self.member.serve(self._serve_tick, lambda: self.state.over)
             wait_for(lambda: self.state.over, self._listen)
             self.control.send(Out())
         if evaluator is not None:
@@ -211,13 +226,14 @@ class RankLoop:
 
     def _stand_in(self, seconds: float) -> None:
         """Do what is due within a call of log_prob that has taken so long."""
-        assert self.evaluator is not None
-        self._own_call.look(seconds, self.evaluator.usual, self.state.stopping)
+        caller = self.evaluator or self.member
+        assert caller is not None
+        self._own_call.look(seconds, caller.usual, self.state.stopping)
         if self.state.overdue > _TO_RETURN:
             self._left = True  # what it is at is not wanted any more
         elif self.state.overdue > 0:
             self.standby.interrupt()
-        if self.evaluator.helped:
+        if caller.helped:
             return  # the helper thread attends
         if self.gather is None:
             self._listen()
@@ -392,7 +408,7 @@ class RankLoop:
                 steps=sum(e.steps for e in self.ensembles),
                 accepted=sum(a for a, _ in accepted),
                 counted=sum(n for _, n in accepted),
-                slowest=self.control.rank + behind,  # the ranks of a team are contiguous
+                slowest=self.team_ranks[behind],
                 slow=slow,
                 usual=usual,
             )

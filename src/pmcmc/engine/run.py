@@ -20,6 +20,7 @@ from ..mpi.control import ControlChannel
 from ..mpi.guard import ExitGuard
 from ..mpi.held import refuse_held
 from ..mpi.shared import sharing
+from ..pool.together import EvaluationGroup
 from ..prepare.choices import choose_moves
 from ..prepare.hosts import find_ranks
 from ..prepare.output import OutputClaim
@@ -143,7 +144,8 @@ def execute(
     with guard, caught if watch is None else contextlib.nullcontext():
         try:
             caught.raise_if_caught()
-            if said := find_ranks(control, found.get("gpus", "auto")):
+            hosts, said = find_ranks(control, found.get("gpus", "auto"))
+            if said:
                 reporter.remark(said, told=False)
             keep_scratch(bool(found.get("keep_scratch")))
             with announced("loading the model and trying log_prob", reporter.say):
@@ -154,11 +156,12 @@ def execute(
                 surroundings.mend()
                 caught.renew()
                 guard.doing = problem.at
-                setup = agree(problem, found, control, output, caught)
+                setup, group = agree(problem, found, control, output, caught, hosts)
             for remark in setup.remarks:
                 reporter.warn(remark)
             shared = any(len(t.ranks) > 1 for t in setup.plan.teams)
-            if shared and setup.options.schedule != "static" and not comm_module.any_thread():
+            threads = comm_module.any_thread(beside_model=setup.plan.width > 1)
+            if shared and setup.options.schedule != "static" and not threads:
                 reporter.remark(comm_module.ROOT_ONLY_DISPATCHES)
             reporter.intend(problem, setup)
             reporter.watch(output.tell, _NOTES)  # after that: of short runs nothing is told
@@ -167,8 +170,19 @@ def execute(
             else:
                 moves = choose_moves(problem, setup.options)
                 outcome = _work(
-                    problem, setup, moves, control, reporter, caught, output, began, say_stopped
+                    problem,
+                    group,
+                    setup,
+                    moves,
+                    control,
+                    reporter,
+                    caught,
+                    output,
+                    began,
+                    say_stopped,
                 )
+            if group is not None:
+                group.close()
         except BaseException as exc:
             if forks.in_child():
                 forks.leave(exc)
@@ -191,6 +205,7 @@ def _none(_: Any) -> None:
 
 def _work(
     problem: Problem,
+    group: EvaluationGroup | None,
     setup: Setup,
     moves: Moves,
     control: ControlChannel,
@@ -229,7 +244,7 @@ def _work(
         )
         ended = Finished(status, ALREADY)
     else:
-        loop = RankLoop(problem, setup, moves, control, watch, state, coordinator)
+        loop = RankLoop(problem, group, setup, moves, control, watch, state, coordinator)
         ended = loop.work()
         created = coordinator is not None and coordinator.store.created
         keep = coordinator.store.add_timings if coordinator is not None and created else _none

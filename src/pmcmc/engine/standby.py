@@ -127,8 +127,12 @@ class Standby:
             self._take_turn()
             raise
         finally:
-            if self._failure is not None:
-                raise self._failure
+            self.raise_failure()
+
+    def raise_failure(self) -> None:
+        """Raise what standing in for the rank has come to, if that is a failure."""
+        if self._failure is not None:
+            raise self._failure
 
     def between(self, tick: Callable[[], None]) -> None:
         """Do what is due between two calls of one ``call``.
@@ -140,8 +144,7 @@ class Standby:
 
         """
         self._take_turn()
-        if self._failure is not None:
-            raise self._failure
+        self.raise_failure()
         tick()
         self._give_turn()
 

@@ -23,7 +23,6 @@ from ..model.outputs import Evaluation
 from ..model.problem import Problem
 from ..model.rejects import Reject
 from ..mpi.control import ControlChannel, MustLeave, PeerFailed
-from ..mpi.startup import any_thread
 from ..mpi.timing import RankTimer
 from ..mpi.waiting import wait_for
 from ..pool.dispatch import Dispatcher
@@ -68,6 +67,8 @@ class TeamEvaluator:
         Whether the team has several ensembles.
     rows : int
         Of a batch, as a rule: half an ensemble.
+    threads : bool
+        Whether MPI may be called in a thread beside log_prob.
 
     """
 
@@ -82,6 +83,7 @@ class TeamEvaluator:
         seconds: float = 0.0,
         several: bool = False,
         rows: int = 16,
+        threads: bool = True,
     ) -> None:
         self.comm, self.problem, self.control = comm, problem, control
         self.clock, self._standby = clock, standby
@@ -93,7 +95,7 @@ class TeamEvaluator:
         self.scheduler = Scheduler(self.size, schedule, several)
         self.scheduler.observe([(1, seconds)])
         self._rows = rows
-        self._threads = any_thread()
+        self._threads = threads
         self._quick = False
         self._driver: Driver | None = None
         self._helper: PollingThread | None = None
@@ -288,6 +290,12 @@ class TeamEvaluator:
             raise helper.failure
 
     # ---- any rank
+
+    def raise_failure(self) -> None:
+        """Raise what has failed elsewhere, while log_prob waits for other ranks of its group."""
+        self._standby.raise_failure()
+        if self._helper is not None and isinstance(self._helper.failure, MustLeave | PeerFailed):
+            raise self._helper.failure
 
     def serve(self, tick: Tick, stopping: Callable[[], bool]) -> None:
         """Work until the root closes; on the other ranks.

@@ -41,6 +41,9 @@ def useful_ranks(problem: Problem, parcel: Path, token: str, found: Mapping[str,
     """
     most = count_cores()
     options = RunOptions(**found)
+    if options.ranks_per_evaluation is not None:  # costly: each core pays, in whole groups
+        width = options.ranks_per_evaluation
+        return max(width, most // width * width)
     if most == 1 or options.mode == "split":  # there the ranks decide the number of ensembles
         return most
     seconds = _cost(parcel, token)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from .. import forks
-from ..errors import ControlFlow
+from ..errors import ControlFlow, EvaluationError
 from .rejects import TookTooLong
 from .timeout import TimeLimit
 
@@ -93,13 +93,19 @@ class Caller:
 
     def once(self, function: Callable[..., Any], theta: FloatArray) -> Any:
         """Call a function, within the time limit; what it raises passes through."""
-        if self.limit is None:
-            return function(theta)
         self._now = theta
         try:
+            if self.limit is None:
+                return function(theta)
             with self.limit as limit:
                 return limit.call(self._named(""), function, theta)
+        except BaseException as exc:
+            if forks.in_child():
+                forks.leave(exc)
+            raise
         finally:
+            if forks.in_child():
+                forks.leave()
             self._now = None
 
     def for_all(self, function: Callable[..., Any], rows: FloatArray, where: str) -> Any:
@@ -134,7 +140,7 @@ class Caller:
                 return call(function, rows)
             with self.limit as limit:
                 return limit.call(call, function, rows)
-        except (KeyboardInterrupt, ControlFlow):
+        except (KeyboardInterrupt, ControlFlow, EvaluationError):
             raise
         except BaseException as exc:
             if forks.in_child():
@@ -225,7 +231,7 @@ class Caller:
                         results.append(call(function, theta))
                     else:
                         results.append(limit.call(call, function, theta))
-                except (KeyboardInterrupt, ControlFlow):
+                except (KeyboardInterrupt, ControlFlow, EvaluationError):
                     raise
                 except BaseException as exc:
                     if forks.in_child():

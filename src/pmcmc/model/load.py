@@ -143,6 +143,8 @@ def read(model: str) -> dict[str, Any]:
                 "the package, or with it installed"
             )
         raise ModelError(text) from exc
+    if forks.in_child():
+        forks.leave()
     return _arguments(module, model)
 
 

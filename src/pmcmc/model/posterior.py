@@ -20,7 +20,12 @@ Function = Callable[..., Any]
 
 
 class Group(Protocol):
-    """Ranks that evaluate log_prob together: see `mpi.together`."""
+    """Ranks that evaluate log_prob together: see `pool.together`."""
+
+    describe: Callable[[FloatArray], str]
+    own_part_is_over: Callable[[], None]
+    rejecting: bool
+    patience: float
 
     def call(self, function: Callable[[Comm], Any], theta: FloatArray) -> Any:
         """Have all of them call their function at ``theta``; return what this one's gives."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import streams
-from ..errors import EvaluationError, ModelError
+from ..errors import ModelError
 from . import checks, load, parcel
 from .calls import Caller, CallFailed
 from .derived import (
@@ -35,6 +36,7 @@ from .parameters import Parameters
 from .posterior import Group, Posterior
 from .ranks import rank_info
 from .rejecting import evaluate_or_reject
+from .rejects import TookTooLong
 from .shown import problem_html, problem_text
 from .timeout import TimeLimit
 
@@ -50,7 +52,9 @@ class Problem:
     log_prob : callable, optional
         ``log_prob(theta, *args, **kwargs)``: the log of the (unnormalised) posterior at
         ``theta``, float64 of shape (ndim,), or for ``vectorized`` of shape (n, ndim) with a
-        result of shape (n,). May return blobs as in emcee: ``return lp, a, b``.
+        result of shape (n,). May return blobs as in emcee: ``return lp, a, b``. Where it has a
+        parameter ``comm`` it is called on several ranks at once, see ``ranks_per_evaluation`` of
+        `pmcmc.run`.
     parameters : list of str, or dict of str to frozen scipy.stats distribution
         The names; with a dict also the priors, and then ``log_likelihood`` is the function. In
         the dict a number in place of a prior fixes a parameter: it is not sampled, and stands in
@@ -252,6 +256,8 @@ class Problem:
         """
         self.rejecting = on_error == "reject"
         self._caller.limit = None if timeout is None else TimeLimit(timeout)
+        if self.posterior.group is not None:
+            self.join(self.posterior.group)
 
     def why_excluded(self, theta: FloatArray) -> str:
         """Say what makes log_prob -inf at a point, (ndim,)."""
@@ -262,16 +268,20 @@ class Problem:
         """Whether log_prob was of single precision."""
         return self.posterior.single
 
-    def join(self, group: Group | None) -> None:
-        """Evaluate log_prob together with other ranks from now on, of which this is the first.
+    def join(self, group: Group) -> None:
+        """Evaluate log_prob together with other ranks from now on.
 
         Parameters
         ----------
-        group : Group or None
-            They; None: alone.
+        group : Group
+            They, and this one.
 
         """
         self.posterior.group = group
+        group.describe, group.own_part_is_over = self.describe, self._caller.relax
+        limit = self._caller.limit
+        group.rejecting = self.rejecting
+        group.patience = math.inf if limit is None else limit.patience
 
     def take_part(self, theta: FloatArray, comm: Comm, where: str = "") -> None:
         """Call the function for an evaluation of another rank's, which takes its value.
@@ -287,26 +297,25 @@ class Problem:
 
         Raises
         ------
-        CallFailed
-            If it raises.
+        EvaluationError
+            If it raises. Where that is to be rejected, what it raises.
 
         """
 
         def function(rows: FloatArray) -> Any:
             return self.posterior.take_part(rows, comm)
 
-        if theta.ndim == 2:
-            self._caller.for_all(function, theta, where)
-        else:
-            self._caller.for_each(function, theta[None], None, where)
-
-    def own_part_is_over(self) -> None:
-        """End the time limit of the call in hand: this rank waits for others."""
-        self._caller.relax()
-
-    def failed(self, exc: BaseException, theta: FloatArray, where: str = "") -> EvaluationError:
-        """Return the error for what log_prob raised at ``theta``."""
-        return raised(exc, self.names, theta, where)
+        at = theta.copy()
+        try:
+            if theta.ndim == 2:
+                self._caller.for_all(function, theta, where)
+            else:
+                self._caller.for_each(function, theta[None], None, where)
+        except CallFailed as failed:
+            exc = failed.args[0]
+            if self.rejecting and isinstance(exc, Exception | TookTooLong):
+                raise exc from None
+            raise raised(exc, self.names, at, where) from exc
 
     def probe(self, where: str = "") -> tuple[FloatArray, float]:
         """Evaluate before any work, at a point that depends on nothing random.

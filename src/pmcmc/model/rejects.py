@@ -18,6 +18,10 @@ class TookTooLong(BaseException):
     """log_prob took longer than its time limit; no Exception, that a model may well swallow."""
 
 
+class RaisedElsewhere(Exception):
+    """log_prob raised on another rank of those that evaluate it together; as its message says."""
+
+
 @dataclass(frozen=True)
 class Reject:
     """One evaluation that was rejected.
@@ -66,5 +70,6 @@ class Reject:
         if isinstance(what, str):
             return cls(what, f"log_prob returned {what}", at, where.strip(), row)
         kind = "timeout" if isinstance(what, TookTooLong) else "exception"
-        text = str(what) if kind == "timeout" else last_line(what)
+        told = isinstance(what, TookTooLong | RaisedElsewhere)
+        text = str(what) if told else last_line(what)
         return cls(kind, text[:_LONGEST], at, where.strip(), row)

@@ -89,6 +89,8 @@ class ControlChannel:
     leave : callable
         ``leave(rounds, deadline)`` ends what is under way when a rank has failed; False if it
         could not by then.
+    meanwhile : callable
+        Called while this rank waits for what rank 0 decides.
 
     """
 
@@ -98,6 +100,7 @@ class ControlChannel:
         self.where = where(self.comm)
         self.rounds = 0
         self.leave: Callable[[int, float], bool] = lambda rounds, deadline: True
+        self.meanwhile: Callable[[], object] = lambda: None
         self._to_self: deque[Any] = deque()
         self._values: dict[int, Any] = {}  # for the next decision; other ranks may be there first
         self._broadcasts: deque[Broadcast] = deque()  # under way
@@ -163,6 +166,18 @@ class ControlChannel:
                 self._broadcasts.append(Broadcast(self.comm, room(sizes)))
         return source, message
 
+    def take_in(self) -> None:
+        """Hear of failures elsewhere, before the work: then nothing else comes but values.
+
+        Raises
+        ------
+        MustLeave, PeerFailed
+            As ``receive``.
+
+        """
+        while self.receive() is not None:
+            pass
+
     def due(self) -> bool:
         """Tell whether it is time to look for messages: cheap enough for every evaluation."""
         now = time.monotonic()
@@ -195,8 +210,7 @@ class ControlChannel:
         self._values[0] = value
 
         def complete() -> bool:
-            while self.receive() is not None:
-                pass  # a value was put aside; else it is a late word of the work before
+            self.take_in()  # values are put aside; else it is a late word of the work before
             return bool(len(self._values) == self.size)
 
         wait_for(complete)
@@ -227,7 +241,10 @@ class ControlChannel:
 
         def done() -> bool:
             self.receive()
-            return bool(self._broadcasts) and self._broadcasts[0].done()
+            if self._broadcasts:
+                return self._broadcasts[0].done()
+            self.meanwhile()
+            return False
 
         wait_for(done)
         return self._broadcasts.popleft().buffers

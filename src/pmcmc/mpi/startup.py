@@ -241,11 +241,19 @@ def abort_with(comm: Comm, status: int) -> None:
     comm.Abort(status)
 
 
-def any_thread() -> bool:
-    """Tell whether MPI may be called from a thread other than the main one."""
+def any_thread(beside_model: bool = False) -> bool:
+    """Tell whether MPI may be called from a thread other than the main one.
+
+    Parameters
+    ----------
+    beside_model : bool
+        Whether the model uses MPI meanwhile, in the main thread. Default: False.
+
+    """
     from mpi4py import MPI
 
-    return bool(MPI.Query_thread() >= MPI.THREAD_SERIALIZED)
+    least = MPI.THREAD_MULTIPLE if beside_model else MPI.THREAD_SERIALIZED
+    return bool(MPI.Query_thread() >= least)
 
 
 def at_once() -> bool:
@@ -256,6 +264,7 @@ def at_once() -> bool:
 
 
 ROOT_ONLY_DISPATCHES = (
-    "this MPI was started at a thread level below MPI_THREAD_SERIALIZED: where tasks go out one "
+    "this MPI was started at too low a thread level (MPI_THREAD_SERIALIZED, and for a model that "
+    "uses comm MPI_THREAD_MULTIPLE, would do): where tasks go out one "
     "by one, the root sends and receives only, and evaluates nothing itself"
 )

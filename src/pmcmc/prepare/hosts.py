@@ -10,7 +10,7 @@ from ..model.ranks import note_ranks
 from ..mpi.control import ControlChannel
 
 
-def find_ranks(control: ControlChannel, gpus: str | int = "auto") -> str:
+def find_ranks(control: ControlChannel, gpus: str | int = "auto") -> tuple[list[str], str]:
     """Let every rank know where all are, as `pmcmc.rank_info` tells, and see its GPU; collective.
 
     Parameters
@@ -22,7 +22,9 @@ def find_ranks(control: ControlChannel, gpus: str | int = "auto") -> str:
 
     Returns
     -------
-    str
+    hosts : list of str
+        Of each rank.
+    remark : str
         What there is to say of GPUs; "" where there are none.
 
     Raises
@@ -40,6 +42,7 @@ def find_ranks(control: ControlChannel, gpus: str | int = "auto") -> str:
 
     mine = socket.gethostname(), visible_devices()
     known, of_rank, given, said = control.gather_and_decide(mine, decide)
-    note_ranks([known[i] for i in of_rank], control.rank)
+    hosts = [known[i] for i in of_rank]
+    note_ranks(hosts, control.rank)
     take(None if given is None else given[control.rank])
-    return str(said)
+    return hosts, str(said)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import UsageError
-from ..text import count_text, duration_text, span_text
+from ..text import count_text, duration_text, some_text, span_text
 
 MOST_STEPS = 200_000  # kept ones in total, of a run that ends by itself
 _ENSEMBLES = 4  # as a rule: R-hat compares them, and a seed alone gives the draws
@@ -20,12 +21,14 @@ class Team:
 
     Attributes
     ----------
-    ranks, ensembles : range
-        Of the communicator, and of the run.
+    ranks : sequence of int
+        Of the communicator; where several evaluate log_prob together, the first of them.
+    ensembles : range
+        Of the run.
 
     """
 
-    ranks: range
+    ranks: Sequence[int]
     ensembles: range
 
     @property
@@ -55,6 +58,9 @@ class Plan:
         What the user should know: ranks that this shape cannot use, a shape that was changed.
     open_ended : bool
         Whether production ends by itself.
+    groups : tuple of tuple of int
+        Ranks that evaluate log_prob together, the first of which is in a team; empty where each
+        rank does so by itself.
 
     """
 
@@ -66,6 +72,17 @@ class Plan:
     nwalkers: int
     remarks: tuple[str, ...] = ()
     open_ended: bool = False
+    groups: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Number of ranks that evaluate log_prob together."""
+        return len(self.groups[0]) if self.groups else 1
+
+    @property
+    def evaluations_at_once(self) -> int:
+        """Number of evaluations that can be at work."""
+        return sum(len(team.ranks) for team in self.teams)
 
     @property
     def nensembles(self) -> int:
@@ -78,7 +95,7 @@ class Plan:
         return sum(self.steps)
 
     def team_of(self, rank: int) -> Team | None:
-        """Return the team that a rank belongs to.
+        """Return the team in which a rank has evaluations to do.
 
         Parameters
         ----------
@@ -88,20 +105,21 @@ class Plan:
         Returns
         -------
         Team or None
-            None for a rank that is left idle.
+            None for a rank that is left idle, and for one that only takes part in the evaluations
+            of another.
 
         """
-        number = self.number_of_team(rank)
-        return None if number is None else self.teams[number]
+        return next((team for team in self.teams if rank in team.ranks), None)
 
     def number_of_team(self, rank: int) -> int | None:
-        """Return which team a rank belongs to, from 0; None for a rank that is left idle."""
-        return next((t for t, team in enumerate(self.teams) if rank in team.ranks), None)
+        """Return for which team a rank works, from 0; None for a rank that is left idle."""
+        root = next((group[0] for group in self.groups if rank in group), rank)
+        return next((t for t, team in enumerate(self.teams) if root in team.ranks), None)
 
     @property
     def idle(self) -> int:
-        """Number of ranks, the last ones, that are in no team."""
-        return self.size - sum(len(team.ranks) for team in self.teams)
+        """Number of ranks, the last ones, that work for no team."""
+        return self.size - self.width * self.evaluations_at_once
 
     def evaluations(self) -> int | None:
         """Return how many times log_prob is called over all ranks.
@@ -128,7 +146,7 @@ class Plan:
             As many teams as ranks that work, one team of several ranks, or anything between.
 
         """
-        if len(self.teams) == self.size - self.idle:
+        if len(self.teams) == self.evaluations_at_once:
             return "split"
         return "pool" if len(self.teams) == 1 else "teams"
 
@@ -141,13 +159,15 @@ class Plan:
             A label and a text for each line.
 
         """
-        widths = sorted({len(t.ranks) for t in self.teams})
+        widths = sorted({self.width * len(t.ranks) for t in self.teams})
         width = "1 rank" if widths == [1] else f"{span_text(widths)} ranks"
         teams = f"{count_text(len(self.teams), 'team')} of {width}"
         per_team = sorted({len(t.ensembles) for t in self.teams})
         if per_team != [1]:
             each = " each" if len(self.teams) > 1 else ""
             teams += f", {span_text(per_team)} ensembles{each}"
+        if self.groups:
+            teams += f"; {self.width} ranks evaluate log_prob together"
         if self.idle:
             teams += f"; {self.idle} idle"
         steps = sorted(set(self.steps))
@@ -186,6 +206,7 @@ def make_plan(
     thin_by: int = 1,
     seconds: float = 0.0,
     vectorized: bool = False,
+    groups: tuple[tuple[int, ...], ...] = (),
 ) -> Plan:
     """Share ``nsteps`` over ensembles, ensembles over teams, and ranks over teams.
 
@@ -213,6 +234,9 @@ def make_plan(
         One evaluation of log_prob, for auto. Default: 0, it costs less than a message.
     vectorized : bool
         Whether log_prob takes in many rows at once: auto never splits them. Default: False.
+    groups : tuple of tuple of int
+        Ranks that evaluate log_prob together, in the order of the first of each. Default: each
+        rank by itself.
 
     Returns
     -------
@@ -225,6 +249,9 @@ def make_plan(
 
     """
     remarks = []
+    ranks, size, width = size, len(groups) or size, len(groups[0]) if groups else 1
+    each = "rank" if width == 1 else "group"
+    who = "ranks" if width == 1 else f"groups of {width} ranks"  # that evaluate log_prob
     open_ended, known_burnin = isinstance(nsteps, str), None if isinstance(burnin, str) else burnin
     nsteps = MOST_STEPS if isinstance(nsteps, str) else nsteps
     if nensembles is None:
@@ -240,8 +267,8 @@ def make_plan(
             nensembles = max(1, min(size, nsteps, most))
             if nensembles < size:
                 remarks.append(
-                    f"{nensembles} ensembles for {size} ranks: with one per rank, each would get "
-                    f"fewer production steps than its {burnin} burn-in steps"
+                    f"{nensembles} ensembles for {size} {who}: with one per {each} each would "
+                    f"get fewer production steps than its {burnin} burn-in steps"
                 )
     if nensembles > nsteps:
         raise UsageError(
@@ -257,7 +284,7 @@ def make_plan(
         wanted = teams if teams is not None else (size if mode == "split" else 1)
         nteams = min(wanted, size, nensembles)
     if teams is not None and nteams < teams:
-        short = f"{size} ranks" if size <= nensembles else f"{nensembles} ensembles"
+        short = f"{size} {who}" if size <= nensembles else f"{nensembles} ensembles"
         remarks.append(f"{nteams} teams in place of {teams}: there are only {short}")
     if used < size:
         why = "a vectorized log_prob takes in half an ensemble at once"
@@ -265,14 +292,25 @@ def make_plan(
             why = f"log_prob ({duration_text(seconds)}) costs less than a message to another rank"
         be = "is" if size - used == 1 else "are"
         remarks.append(
-            f"{size - used} of {size} ranks {be} idle, there being {nensembles} ensembles: {why}; "
-            f"--nensembles {size} gives each rank one of its own"
+            f"{size - used} of {size} {who} {be} idle, there being {nensembles} ensembles: {why}; "
+            f"--nensembles {size} gives each one of its own"
         )
     shares = _shares(nsteps, nensembles)
     plan_teams = _teams(used, nensembles, nteams)
-    remarks += _waste(plan_teams, used, nensembles, nwalkers)
+    remarks += _waste(plan_teams, used, nensembles, nwalkers, who)
+    if groups:
+        roots = [group[0] for group in groups]
+        plan_teams = tuple(Team([roots[i] for i in t.ranks], t.ensembles) for t in plan_teams)
     return Plan(
-        size, plan_teams, shares, known_burnin, thin_by, nwalkers, tuple(remarks), open_ended
+        ranks,
+        plan_teams,
+        shares,
+        known_burnin,
+        thin_by,
+        nwalkers,
+        tuple(remarks),
+        open_ended,
+        groups,
     )
 
 
@@ -309,15 +347,17 @@ def _teams(size: int, nensembles: int, nteams: int) -> tuple[Team, ...]:
     return tuple(Team(ranks, ensembles) for ranks, ensembles in pairs)
 
 
-def _waste(teams: tuple[Team, ...], size: int, nensembles: int, nwalkers: int) -> list[str]:
-    """Say which ranks this shape leaves idle, and what would use them."""
+def _waste(
+    teams: tuple[Team, ...], size: int, nensembles: int, nwalkers: int, who: str
+) -> list[str]:
+    """Say which ranks, or groups of them, this shape leaves idle, and what would use them."""
     remarks = []
     useful = sum(min(len(t.ranks), len(t.ensembles) * nwalkers // 2) for t in teams)
     if useful < size:
         more = -(-size // (nwalkers // 2))
         remarks.append(
-            f"{size - useful} of {size} ranks have nothing to do: an ensemble of {nwalkers} "
-            f"walkers can use {nwalkers // 2} ranks at once; use --nensembles {more} or more"
+            f"{size - useful} of {size} {who} have nothing to do: an ensemble of {nwalkers} "
+            f"walkers can use {nwalkers // 2} at once; use --nensembles {more} or more"
         )
     half = nwalkers // 2
     for team in teams[:1]:  # the widest
@@ -326,7 +366,7 @@ def _waste(teams: tuple[Team, ...], size: int, nensembles: int, nwalkers: int) -
         used = half / (rounds * width)
         if len(team.ensembles) == 1 and 1 < width <= half and used < 0.9:
             remarks.append(
-                f"{half} evaluations at a time over {width} ranks take {rounds} rounds, which "
+                f"{half} evaluations at a time over {width} {who} take {rounds} rounds, which "
                 f"use {100 * used:.0f}% of the ranks' time; --nwalkers {2 * width * rounds} would "
                 "use all, and several ensembles in a team fill each other's gaps"
             )
@@ -346,5 +386,7 @@ def _even(size: int, nensembles: int) -> int:
     return min(good, key=lambda k: (abs(k - nensembles), k))
 
 
-def _range(r: range) -> str:
-    return str(r[0]) if len(r) == 1 else f"{r[0]}-{r[-1]}"
+def _range(r: Sequence[int]) -> str:
+    if len(r) == 1 or r[-1] - r[0] == len(r) - 1:
+        return str(r[0]) if len(r) == 1 else f"{r[0]}-{r[-1]}"
+    return some_text([str(n) for n in r], 3)

@@ -7,7 +7,7 @@ import json
 import math
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,9 @@ class Probe:
         At the last of them.
     seconds : float
         One evaluation.
+    follows : bool
+        Whether this rank only takes part in evaluations of another: it has nothing of ``blobs``
+        and what stands below that.
 
     """
 
@@ -46,6 +49,7 @@ class Probe:
     coords: npt.NDArray[np.float64]
     log_prob: float
     seconds: float
+    follows: bool = False
 
     def value(self, i: int) -> float:
         """Return log_prob at a point that was tried.
@@ -97,18 +101,32 @@ def probe(problem: Problem, where: str) -> Probe:
         problem.evaluate(coords[-1:], where=where)
         took = time.perf_counter() - started
         seconds, spent = min(seconds, took), spent + took
+    known = probe_of_member(problem)
+    return replace(
+        known,
+        blobs=json.dumps(problem.settings()["blobs"]),
+        coords=coords,
+        log_prob=value,
+        seconds=seconds,
+        follows=False,
+    )
+
+
+def probe_of_member(problem: Problem) -> Probe:
+    """Return what a rank knows that only takes part in the evaluations of another."""
     settings, initial = problem.settings(), ""
-    blobs = json.dumps(settings.pop("blobs"))
+    settings.pop("blobs")
     if isinstance(problem.initial, np.ndarray):
         initial = _hash(problem.initial.tobytes())
     return Probe(
         host=socket.gethostname(),
         problem=_hash(json.dumps(settings).encode()),
         initial=initial,
-        blobs=blobs,
-        coords=coords,
-        log_prob=value,
-        seconds=seconds,
+        blobs="",
+        coords=np.empty((0, problem.ndim)),
+        log_prob=math.nan,
+        seconds=0.0,
+        follows=True,
     )
 
 
@@ -158,6 +176,8 @@ def _compare(first: Probe, other: Probe, rank: int, problem: Problem) -> str | N
             )
     if other.initial != first.initial:
         raise ModelError(f"initial differs between ranks: {here}, and {there}\n{_ALIKE}")
+    if other.follows:
+        return None
     value, its_value = first.value(last), other.value(last)
     at = problem.describe(first.coords[last])
     if value != its_value:

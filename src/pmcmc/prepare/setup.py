@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from ..mpi.control import ControlChannel
 from ..mpi.shared import refuse_mixed
 from ..options import RunOptions
 from ..pickles import pack_by_dill, unpack_by_dill
+from ..pool.together import EvaluationGroup
 from ..sampler.earlier import EarlierRun
 from ..sampler.moves import describe_moves
 from ..sampler.rng import draw_seed
@@ -30,9 +31,10 @@ from ..storage.reader import RunReader
 from . import resume
 from .choices import check_rules, choose_moves, choose_nwalkers, config_of, origin_of
 from .earlier import read_earlier
+from .groups import join_group
 from .output import OutputClaim
 from .plan import Plan, make_plan
-from .probe import Probe, compare, probe
+from .probe import Probe, compare, probe, probe_of_member
 from .sizes import check_sizes, room_remark
 
 
@@ -47,8 +49,6 @@ class Setup:
         Of the file, as it is to be.
     options : RunOptions
         All of them; those of a file that is resumed, where they were not given.
-    hosts : int
-        Number of hosts.
     seconds : float
         One evaluation of log_prob, as the probe took on the slowest rank.
     drawn : bool
@@ -63,13 +63,14 @@ class Setup:
         What the user should know.
     earlier : EarlierRun or None
         Where walkers begin in place of the problem's ``initial``.
+    hosts : int
+        Number of hosts.
 
     """
 
     plan: Plan
     header: Header
     options: RunOptions
-    hosts: int
     seconds: float
     drawn: bool
     steps: int = 0
@@ -77,6 +78,7 @@ class Setup:
     settled: bool = True
     remarks: tuple[str, ...] = ()
     earlier: EarlierRun | None = None
+    hosts: int = 1
 
 
 def share(problem: Problem | None, control: ControlChannel) -> Problem:
@@ -138,7 +140,8 @@ def agree(
     control: ControlChannel,
     output: OutputClaim,
     watch: SignalWatch,
-) -> Setup:
+    hosts: Sequence[str],
+) -> tuple[Setup, EvaluationGroup | None]:
     """Probe log_prob on every rank, and let rank 0 decide what all will do; collective.
 
     From the decision on all ranks go the same way, and a signal ends the work in order.
@@ -155,11 +158,15 @@ def agree(
         Takes the lock of the output, on rank 0.
     watch : SignalWatch
         After the probe it only notes signals.
+    hosts : sequence of str
+        Of each rank.
 
     Returns
     -------
-    Setup
+    setup : Setup
         The same on every rank.
+    group : EvaluationGroup or None
+        The ranks with which this one evaluates log_prob; None where its function takes no comm.
 
     Raises
     ------
@@ -169,17 +176,25 @@ def agree(
         On rank 0, if ranks differ, or an option, the model or the output cannot be used.
 
     """
-    _limit(problem, found, control, output)
-    mine = probe(problem, control.where)
+    early = _early_options(found, control, output)
+    problem.limit(early.on_error, early.log_prob_timeout)
+    groups, group = join_group(problem, early.ranks_per_evaluation, hosts, control)
+    together = groups.ranks if groups.width > 1 else ()
+    if group is not None and not group.is_root:
+        control.meanwhile = lambda: group.attend(
+            lambda theta, comm: problem.take_part(theta, comm, control.where)
+        )
+        mine = probe_of_member(problem)
+    else:
+        mine = probe(problem, control.where)
     watch.quiet = True
 
     def decide(probes: list[Probe]) -> Setup:
-        remarks = [compare(probes, problem)]
-        hosts = len({one.host for one in probes})
+        remarks = [compare(probes, problem), groups.remark]
         seconds = max(one.seconds for one in probes)
         reader = output.claim(RunOptions(**found))
         if reader is None:
-            setup = _begin(problem, found, control.size, hosts, seconds)
+            setup = _begin(problem, found, control.size, together, seconds)
             if setup.options.initial is not None:
                 path = None if output.place is None else output.place.path
                 began = read_earlier(Path(setup.options.initial), problem.names, path)
@@ -187,21 +202,23 @@ def agree(
         else:
             if not found.get("no_verify"):
                 resume.check_draws(reader)
-            setup = _go_on(problem, found, control, hosts, seconds, reader)
+            setup = _go_on(problem, found, control, together, seconds, reader)
         remarks.append(output.remark)
         if output.place is not None and not setup.plan.open_ended:
             remarks.append(room_remark(setup.header, output.place.path))
-        return replace(setup, remarks=(*filter(None, remarks), *setup.remarks))
+        said = (*filter(None, remarks), *setup.remarks)
+        return replace(setup, hosts=len(set(hosts)), remarks=said)
 
     setup: Setup = control.gather_and_decide(mine, decide)
+    control.meanwhile = lambda: None
     problem.limit(setup.options.on_error, setup.options.log_prob_timeout)
-    return setup
+    return setup, group
 
 
-def _limit(
-    problem: Problem, found: Mapping[str, Any], control: ControlChannel, output: OutputClaim
-) -> None:
-    """Let the probe go by what the options say of failures, or the file that is resumed."""
+def _early_options(
+    found: Mapping[str, Any], control: ControlChannel, output: OutputClaim
+) -> RunOptions:
+    """Return the options that the probe goes by, else those of the file that is resumed."""
 
     def decide(_: list[None]) -> dict[str, Any]:
         if output.place is None or not output.place.path.exists():
@@ -210,17 +227,24 @@ def _limit(
             config = RunReader(output.place.path).header.config
         except StoreError:  # it is said later on
             return {}
-        return {key: config[key] for key in of_failures if config.get(key) is not None}
+        return {key: config[key] for key in early if config.get(key) is not None}
 
-    of_failures = ("on_error", "log_prob_timeout")
+    early = ("on_error", "log_prob_timeout", "ranks_per_evaluation")
     kept = control.gather_and_decide(None, decide) if found.get("resume") else {}
-    options = RunOptions(**{**kept, **{key: found[key] for key in of_failures if key in found}})
-    problem.limit(options.on_error, options.log_prob_timeout)
+    return RunOptions(**{**kept, **{key: found[key] for key in early if key in found}})
 
 
-def _plan(size: int, nwalkers: int, options: RunOptions, problem: Problem, seconds: float) -> Plan:
+def _plan(
+    size: int,
+    groups: tuple[tuple[int, ...], ...],
+    nwalkers: int,
+    options: RunOptions,
+    problem: Problem,
+    seconds: float,
+) -> Plan:
     return make_plan(
         size,
+        groups=groups,
         seconds=seconds,
         vectorized=problem.vectorized,
         nwalkers=nwalkers,
@@ -234,13 +258,17 @@ def _plan(size: int, nwalkers: int, options: RunOptions, problem: Problem, secon
 
 
 def _begin(
-    problem: Problem, found: Mapping[str, Any], size: int, hosts: int, seconds: float
+    problem: Problem,
+    found: Mapping[str, Any],
+    size: int,
+    groups: tuple[tuple[int, ...], ...],
+    seconds: float,
 ) -> Setup:
     """Decide on a new run."""
     options = RunOptions(**found)
     moves = choose_moves(problem, options)
     nwalkers = choose_nwalkers(problem, options, moves)
-    plan = _plan(size, nwalkers, options, problem, seconds)
+    plan = _plan(size, groups, nwalkers, options, problem, seconds)
     check_rules(options, plan)
     seed = options.seed if options.seed is not None else draw_seed()
     header = Header(
@@ -264,14 +292,14 @@ def _begin(
     looked_at(options.until_of, header.names, header.derived_names)  # raises if one is not there
     check_sizes(header)
     drawn, settled = options.seed is None, _needs_no_check(plan, options)
-    return Setup(plan, header, options, hosts, seconds, drawn, settled=settled)
+    return Setup(plan, header, options, seconds, drawn, settled=settled)
 
 
 def _go_on(
     problem: Problem,
     found: Mapping[str, Any],
     control: ControlChannel,
-    hosts: int,
+    groups: tuple[tuple[int, ...], ...],
     seconds: float,
     reader: RunReader,
 ) -> Setup:
@@ -279,7 +307,7 @@ def _go_on(
     options = resume.merge(found, reader)
     moves = choose_moves(problem, options)
     resume.check_problem(problem.settings() | {"moves": describe_moves(moves)}, reader)
-    plan = _plan(control.size, reader.header.nwalkers, options, problem, seconds)
+    plan = _plan(control.size, groups, reader.header.nwalkers, options, problem, seconds)
     check_rules(options, plan)
     steps = plan.steps
     if plan.open_ended:  # a file that has more already is not refused
@@ -309,7 +337,6 @@ def _go_on(
         plan,
         header,
         options,
-        hosts,
         seconds,
         drawn=False,
         steps=int(reader.steps.sum()),

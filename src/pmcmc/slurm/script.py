@@ -23,7 +23,7 @@ from typing import Any
 from .._version import __version__
 from ..errors import ExitStatus, UsageError
 from ..model import load as models
-from ..options import OPTIONS, check, fail
+from ..options import OPTIONS, check, check_width, fail
 from ..sampler.rng import MAX_SEED
 from .script_options import in_seconds, one_line, read
 
@@ -86,6 +86,7 @@ def _run_options(run: Mapping[str, Any], s: Mapping[str, Any]) -> dict[str, Any]
                 "with --resume. Do it by hand first, or give another --output"
             )
     found.pop("resume", None)
+    check_width(s["ranks"], found.get("ranks_per_evaluation", 1))
     if s["array"] and "seed" in found:
         last = max(int(n) for n in re.findall(r"\d+", s["array"].partition("%")[0]))
         if found["seed"] + last > MAX_SEED:

@@ -48,7 +48,7 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", slow_but(["split", "demand"], SHAPES))
 def test_the_draws_are_the_same_in_every_layout(launch, tmp_path, shape):
     ranks, width, more = SHAPES[shape]
     run(launch, tmp_path, 0, SHARES, 1, "alone.h5")
@@ -63,6 +63,7 @@ def test_the_draws_are_the_same_under_open_mpi(launch, launch_openmpi, tmp_path)
     assert_same_draws(tmp_path / "x.h5", tmp_path / "alone.h5")
 
 
+@pytest.mark.slow
 def test_a_vectorized_function(launch, tmp_path):
     text = HEAD.replace("initial,", "vectorized = True\ninitial,") + (
         "    assert theta.ndim == 2\n"
@@ -77,6 +78,7 @@ def test_a_vectorized_function(launch, tmp_path):
     assert_same_draws(tmp_path / "x.h5", tmp_path / "alone.h5")
 
 
+@pytest.mark.slow
 def test_a_rank_knows_its_team(launch, tmp_path):
     text = "    np.save(f'team-{pmcmc.rank_info().rank}', pmcmc.rank_info().team or 0)\n" + SHARES
     run(launch, tmp_path, 4, text, 2, "x.h5", "--mode", "split", "--nsteps", 4)
@@ -87,7 +89,7 @@ def test_a_rank_knows_its_team(launch, tmp_path):
 
 
 @pytest.mark.parametrize("where", ["before", "after"])
-@pytest.mark.parametrize(("who", "ranks"), [(0, 2), (1, 2), (3, 4)])
+@pytest.mark.parametrize(("who", "ranks"), slow_but([(1, 2)], [(0, 2), (1, 2), (3, 4)]))
 def test_a_failure_on_any_rank_ends_the_job(launch, tmp_path, who, ranks, where):
     fails = f"    if pmcmc.rank_info().rank == {who} and theta[0] > 1: raise ValueError('no')\n"
     text = (
@@ -121,7 +123,7 @@ REJECTS = {
 }
 
 
-@pytest.mark.parametrize("what", REJECTS)
+@pytest.mark.parametrize("what", slow_but(["one, after comm", "a message left behind"], REJECTS))
 def test_rejected_where_any_rank_fails(launch, tmp_path, what):
     text = REJECTS[what]
     cut = CUTS.replace("value = ", "value = 0 * ") if "0 * comm" in text else CUTS
@@ -147,6 +149,7 @@ def test_a_rank_that_waits_for_one_that_raised_ends_the_job(launch, tmp_path):
 # ---- time limits
 
 
+@pytest.mark.slow
 def test_all_ranks_take_too_long(launch, tmp_path):
     text = "    if theta[0] > 1.2: time.sleep(60)\n" + SHARES
     cut = CUTS.replace("> 1:", "> 1.2:")
@@ -157,7 +160,7 @@ def test_all_ranks_take_too_long(launch, tmp_path):
     assert_same_draws(tmp_path / "x.h5", tmp_path / "cut.h5")
 
 
-@pytest.mark.parametrize("on_error", ["abort", "reject"])
+@pytest.mark.parametrize("on_error", slow_but(["reject"], ["abort", "reject"]))
 def test_one_rank_hangs(launch, tmp_path, on_error):
     text = "    if rank == 1 and theta[0] > 1: time.sleep(600)\n" + SHARES
     more = ["--on-error", on_error, "--log-prob-timeout", 0.5]
@@ -205,7 +208,7 @@ def test_a_stop_and_a_resume_on_another_number_of_ranks(launch, tmp_path, ranks,
     assert_same_draws(tmp_path / "x.h5", tmp_path / "whole.h5")
 
 
-@pytest.mark.parametrize("who", [0, 1])
+@pytest.mark.parametrize("who", slow_but([1], [0, 1]))
 def test_a_stop_leaves_a_rank_that_hangs(launch, tmp_path, who):
     hangs = SHARES.replace(
         "    return",

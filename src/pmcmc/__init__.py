@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     from .launch.jobs import Job, load_job, submit
     from .model import stats
     from .model.external import clean_env, scratch
+    from .model.periodic import periodic
     from .model.problem import Problem
     from .model.ranks import RankInfo, rank_info
     from .mpi.shared import shared
     from .mpi.startup import is_root
     from .pool.mpipool import MPIPool
+    from .prepare.choices import emcee_moves
     from .prepare.plan import Plan, make_plan
     from .results.result import Result, load
 
@@ -63,10 +65,12 @@ __all__ = [
     "UsageError",
     "__version__",
     "clean_env",
+    "emcee_moves",
     "is_root",
     "load",
     "load_job",
     "make_plan",
+    "periodic",
     "rank_info",
     "run",
     "runs",
@@ -82,6 +86,8 @@ _HOMES = {
     "Plan": "prepare.plan",
     "make_plan": "prepare.plan",
     "Problem": "model.problem",
+    "periodic": "model.periodic",
+    "emcee_moves": "prepare.choices",
     "RankInfo": "model.ranks",
     "rank_info": "model.ranks",
     "scratch": "model.external",

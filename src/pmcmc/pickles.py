@@ -81,7 +81,10 @@ def pack_by_dill(value: Any) -> list[memoryview]:
     class Pickler(dill.Pickler):  # type: ignore[misc]
         def reducer_override(self, obj: Any) -> Any:
             """Leave arrays to numpy: dill would copy them into the pickle."""
-            return obj.__reduce_ex__(5) if type(obj) is np.ndarray else NotImplemented
+            if type(obj) is not np.ndarray:
+                return NotImplemented
+            # Python shares bytes objects of no byte or one, and its pickler fails over the second
+            return obj.__reduce_ex__(5 if obj.nbytes > 1 else 4)
 
     return pack(value, lambda file, **options: Pickler(file, recurse=True, **options))
 

@@ -183,3 +183,10 @@ sample(problem(np.ones(10**6)) if rank == 0 else None)
     done = launch(3, "script.py", cwd=tmp_path, timeout=60)
     assert done.returncode == 1, done
     assert done.stderr.count("pmcmc: error: MemoryError: no room for the problem on rank 1") == 1
+
+
+def test_arrays_of_no_byte_and_of_one():
+    given = [np.empty(0), np.empty((0, 3)), np.array([True]), np.array([True])]
+    found = unpack_by_dill([bytearray(buffer) for buffer in pack_by_dill(given)])
+    for one, other in zip(given, found, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..storage.reader import RunReader
+from ..storage.unwrapped import UnwrappedReader, circular_mean
 from . import estimators
 from .moments import Moments, Sums
 
@@ -74,6 +75,8 @@ class ChainStatistics:
         Rows of each ensemble to leave out first. Default: 0.
     most : int, optional
         Of one quantity's values that are read (default: ``MOST``).
+    reference : ndarray (ndim,), optional
+        Parameters on circles are read at most half a turn from it. Default: their circular means.
 
     Attributes
     ----------
@@ -103,11 +106,12 @@ class ChainStatistics:
         phase: str = "ensembles",
         discard: int = 0,
         most: int | None = None,
+        reference: FloatArray | None = None,
     ) -> None:
         header = self.header = reader.header
         if rows is None:
             rows = [int(n) for n in (reader.rows if phase == "ensembles" else reader.burnin_rows)]
-        self._reader, self._phase, self._stops = reader, phase, rows
+        self._phase, self._stops = phase, rows
         self._discard = discard
         self.names = header.names
         derived = header.derived_names if phase == "burnin" else reader.derived_names
@@ -121,11 +125,32 @@ class ChainStatistics:
         self.steps = self.kept * self.thin_by
         self.row_stride = max(1, -(-self.ndraws // (most or MOST)))
         self.series_stride = min(self.row_stride, max(1, max(self.rows) // _SERIES))
+        self.reference, self._reader = reference, reader
+        if header.circles:
+            mean = self._circular_means(reader) if reference is None else reference
+            self.reference = mean
+            self._reader = UnwrappedReader(reader, header.circles, mean)
         self._values: dict[int, list[FloatArray]] = {}
         self._times: dict[int, Times] = {}
         self._tail_times: dict[int, float] = {}
         self._quantiles_of: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {}
         self._r_hats: dict[int, float] = {}
+
+    def _circular_means(self, reader: RunReader) -> FloatArray:
+        """Return those of all draws."""
+        with reader.open() as opened:
+            blocks = (
+                opened.values("chain", e, at, self._phase)
+                for e in range(self.nensembles)
+                for at in self._blocks(e, self.nwalkers * self.ndim)
+            )
+            return circular_mean(blocks, self.header.circles, self.ndim)
+
+    def mean(self, i: int) -> float:
+        """Return the mean of a quantity's draws; of one on a circle the circular one."""
+        if i in self.header.circles.columns and self.reference is not None:
+            return float(self.reference[i])
+        return float(self.moments.mean[i])
 
     def values(self, i: int) -> list[FloatArray]:
         """Return a quantity's values that are read side by side.

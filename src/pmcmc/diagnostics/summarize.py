@@ -75,6 +75,7 @@ def summarize(statistics: ChainStatistics, kind: str = "quantiles", threads: int
         kind=kind,
         rejected=statistics.rejected,
         rejected_share=statistics.rejected_share,
+        periodic=statistics.header.circles.turns,
     )
 
 
@@ -111,7 +112,7 @@ def _row(statistics: ChainStatistics, kind: str, i: int) -> Row:
     moments = statistics.moments
     return Row(
         name=statistics.quantities[i],
-        mean=float(moments.mean[i]),
+        mean=statistics.mean(i),
         sd=float(moments.sd[i]),
         q16=q16,
         q50=q50,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .table import EnsembleRow, Row, ensembles_table, fixed_lines, parameters_table
+from .table import EnsembleRow, Row, ensembles_table, fixed_lines, parameters_table, periodic_lines
 from .walkers import Division
 
 if TYPE_CHECKING:
@@ -71,6 +71,9 @@ class Summary:
         Evaluations that were rejected, with those of the start and of burn-in.
     rejected_share : float
         Which part of those after burn-in.
+    periodic : mapping of str to (float, float)
+        Parameters on circles: where a turn begins and ends. Their means are circular, their sd and
+        quantiles those of values at most half a turn from the mean.
 
     """
 
@@ -99,6 +102,7 @@ class Summary:
     kind: str = "quantiles"
     rejected: int = 0
     rejected_share: float = 0.0
+    periodic: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -225,7 +229,7 @@ class Summary:
         -------
         dict
             ``parameters`` and ``derived``, lists of dicts with the fields of `Row`; ``log_prob``,
-            another such; ``fixed``, values by name;
+            another such; ``fixed``, values by name; ``periodic``, turns by name;
             ``ensembles``, a list of dicts with the fields of `EnsembleRow`, and ``worst``;
             ``acceptance_fraction``, ``acceptance_per_ensemble``, ``nensembles``, ``ndraws``,
             ``rejected``, ``rejected_share``;
@@ -239,6 +243,7 @@ class Summary:
             "parameters": [_plain(row) for row in self.rows],
             "derived": [_plain(row) for row in self.derived],
             "fixed": dict(self.fixed),
+            "periodic": {name: list(turn) for name, turn in self.periodic.items()},
             "log_prob": _plain(self.log_prob),
             "ensembles": [_plain(ensemble) for ensemble in self.ensembles],
             "worst": self.worst,
@@ -270,7 +275,9 @@ class Summary:
         """
         rows, derived = self.chosen(names)
         table = parameters_table(rows, self.nensembles > 1, derived, self.kind)
-        return "\n".join([table, *(fixed_lines(self.fixed) if names is None else ())])
+        shown = {row.name: self.periodic[row.name] for row in rows if row.name in self.periodic}
+        more = fixed_lines(self.fixed) if names is None else []
+        return "\n".join([table, *periodic_lines(shown), *more])
 
     def chosen(self, names: Sequence[str] | None = None) -> tuple[list[Row], list[Row]]:
         """Return the rows of some parameters, and of derived ones; None: all."""

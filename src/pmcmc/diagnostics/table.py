@@ -163,6 +163,15 @@ def fixed_lines(fixed: Mapping[str, float]) -> list[str]:
     return textwrap.wrap(f"fixed: {text}", _WIDTH, subsequent_indent="  ") if fixed else []
 
 
+def periodic_lines(turns: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Return lines of at most 80 columns on parameters on circles; none without."""
+    if not turns:
+        return []
+    text = ", ".join(f"{name} ({low:.6g} to {high:.6g})" for name, (low, high) in turns.items())
+    text = f"periodic: {text}; circular mean, the rest the short way round from it"
+    return textwrap.wrap(text, _WIDTH, subsequent_indent="  ")
+
+
 def ensembles_table(rows: Sequence[EnsembleRow], worst: str) -> str:
     """Return a line for each ensemble.
 

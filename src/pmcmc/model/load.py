@@ -30,6 +30,7 @@ KEYS = (
     "moves",
     "nwalkers",
     "ndim",
+    "periodic",
     "derived",
     "labels",
 )
@@ -180,4 +181,6 @@ def _arguments(module: ModuleType, model: str) -> dict[str, Any]:
             if key in found:
                 raise ModelError(f"the model {model} has both {key} and {name}: keep one")
             found[key] = getattr(module, name)
+    if callable(found.get("periodic")):  # pmcmc.periodic, imported for the table of priors
+        del found["periodic"]
     return found

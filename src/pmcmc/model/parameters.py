@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import ModelError
+from . import stats
+from .periodic import Circles, Periodic, check_periodic
 from .priors import Prior
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ class Parameters:
         Those that are not sampled, with their values.
     all_names : tuple of str
         Sampled and fixed ones, in the order of the model: that of theta in its functions.
+    turns : dict of str to (float, float)
+        Sampled ones on circles: where a turn begins and ends.
 
     """
 
@@ -36,9 +41,10 @@ class Parameters:
     priors: tuple[Prior, ...]
     fixed: dict[str, float]
     all_names: tuple[str, ...]
+    turns: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, given: Any, ndim: int | None) -> Parameters:
+    def read(cls, given: Any, ndim: int | None, periodic: Any = None) -> Parameters:
         """Return the parameters of a model.
 
         Parameters
@@ -47,6 +53,8 @@ class Parameters:
             The names; or by name a prior, a number, which fixes it, or a list of these.
         ndim : int or None
             In place of ``given``: names are then theta_0, theta_1, ... Else it has to agree.
+        periodic : mapping of str to (float, float), optional
+            Parameters without priors that are on circles.
 
         Raises
         ------
@@ -61,21 +69,32 @@ class Parameters:
                     "there are no parameters: give a list of names, a table of priors, or ndim"
                 )
             names = tuple(f"theta_{i}" for i in range(ndim))
-            return cls(names, (), {}, names)
+            return cls(names, (), {}, names, check_periodic(periodic, names))
         if isinstance(given, str) or not isinstance(given, Sequence | Mapping):
             raise ModelError(f"parameters is {given!r}: expected a list of names or a dict")
         _check_names(tuple(given))
         if not isinstance(given, Mapping):
-            table = cls(tuple(given), (), {}, tuple(given))
+            table = cls(tuple(given), (), {}, tuple(given), check_periodic(periodic, given))
         else:
+            if periodic is not None:
+                raise ModelError(
+                    "parameters gives priors: say there which are periodic, as in "
+                    '{"phase": pmcmc.periodic(0, 2 * np.pi)}'
+                )
             priors, fixed, order = list[Prior](), dict[str, float](), list[str]()
+            turns = {}
             for name, value in _entries(given):
                 order.append(name)
                 if _is_number(value):
                     fixed[name] = float(value)
+                    continue
+                if isinstance(value, Periodic):
+                    turns[name] = value.low, value.high
+                    priors.append(Prior(name, _frozen(value)))
                 else:
                     priors.append(Prior(name, value))
-            table = cls(tuple(p.name for p in priors), tuple(priors), fixed, tuple(order))
+            names = tuple(p.name for p in priors)
+            table = cls(names, tuple(priors), fixed, tuple(order), turns)
             _check_names(table.all_names)
         if not table.names:
             raise ModelError("all parameters are fixed: give a prior for what is to be sampled")
@@ -84,6 +103,11 @@ class Parameters:
         if ndim is not None and ndim != len(table.names):
             raise ModelError(f"ndim is {ndim}, but parameters gives {len(table.names)} names")
         return table
+
+    @cached_property
+    def circles(self) -> Circles:
+        """Which of the sampled ones are on circles."""
+        return Circles(self.turns, self.names)
 
     def with_fixed(self, theta: FloatArray) -> FloatArray:
         """Return coordinates with the fixed parameters among them, as the functions get them.
@@ -107,6 +131,13 @@ class Parameters:
                 whole[..., i] = self.fixed[name]
         whole[..., [n not in self.fixed for n in self.all_names]] = theta
         return whole
+
+
+def _frozen(value: Periodic) -> Any:
+    """Return the prior of a parameter on a circle."""
+    if value.prior is None:
+        return stats.uniform(value.low, value.high - value.low)
+    return value.prior
 
 
 def _entries(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -70,6 +70,7 @@ class Posterior:
         self.args, self.kwargs = tuple(args), dict(kwargs)
         self._parameters, self._returns = parameters, returns
         self.function: Function = log_prob or log_likelihood  # type: ignore[assignment]
+        self._circles = parameters.circles
         self.single = False
         self.group: Group | None = None
         if log_prior is not None and _takes_comm(log_prior, self.args, self.kwargs):
@@ -81,7 +82,8 @@ class Posterior:
     @property
     def direct(self) -> Function:
         """What takes theta and gives log_prob with the fewest calls between."""
-        if self._whole is not None and not (self.args or self.kwargs or self.group):
+        plain = not (self.args or self.kwargs or self.group or self._circles)
+        if self._whole is not None and plain:
             return self._whole
         return self.log_prob
 
@@ -134,6 +136,8 @@ class Posterior:
         float, tuple (log_prob, *blobs), or ndarray (n,)
 
         """
+        if self._circles:
+            theta = self._circles.wrap(theta)
         if self._whole is not None:
             return self._call(theta)
         prior = self.log_prior(theta)

@@ -78,6 +78,9 @@ class Problem:
         Walkers per ensemble where ``--nwalkers`` is not given.
     ndim : int, optional
         In place of ``parameters``: names are then theta_0, theta_1, ...
+    periodic : dict of str to (float, float), optional
+        Where parameters have no priors: those on circles, with where a turn begins and ends; as
+        `pmcmc.periodic` says it in a table of priors.
     derived : list of str, or dict of str to callable, optional
         Names of the blobs that are single numbers, which then stand in tables, plots and exports.
         Default: the fields of ``blobs_dtype``, else blob_0, blob_1, ... Or functions of theta by
@@ -109,12 +112,13 @@ class Problem:
         moves: Any = None,
         nwalkers: int | None = None,
         ndim: int | None = None,
+        periodic: Mapping[str, tuple[float, float]] | None = None,
         derived: Sequence[str] | Mapping[str, Callable[..., Any]] | None = None,
         labels: Mapping[str, str] | None = None,
         name: str = "problem",
     ) -> None:
         self.name, self.source, self.path = name, "", ""
-        self.parameters = Parameters.read(parameters, ndim)
+        self.parameters = Parameters.read(parameters, ndim, periodic)
         self.names, self.ndim = self.parameters.names, len(self.parameters.names)
         self.priors, self.fixed = self.parameters.priors, self.parameters.fixed
         functions = checks.check_functions(log_prob, log_likelihood, log_prior, parameters)
@@ -358,6 +362,9 @@ class Problem:
         """Return what defines the problem, as far as it can be written down (for the file)."""
         order = list(self.parameters.all_names)
         fixed = {"fixed": self.fixed, "order": order} if self.fixed else {}
+        turns = self.parameters.turns
+        if turns:
+            fixed |= {"periodic": {name: list(turn) for name, turn in turns.items()}}
         return {
             "parameters": list(self.names),
             "priors": [p.describe() for p in self.priors],

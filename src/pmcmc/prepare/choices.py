@@ -11,6 +11,7 @@ from ..errors import UsageError
 from ..model.problem import Problem
 from ..options import RunOptions
 from ..sampler.moves import Moves, check_moves, describe_moves, fewest_walkers, parse_moves
+from ..sampler.periodic import on_circles
 from .plan import Plan
 
 _LONGEST_SOURCE = 2**18  # characters of a model that the file keeps
@@ -40,7 +41,32 @@ def choose_moves(problem: Problem, options: RunOptions) -> Moves:
     given = options.moves if options.moves is not None else problem.moves
     if given is None:
         given = "auto"
-    return parse_moves(given) if isinstance(given, str) else check_moves(given)
+    moves = parse_moves(given) if isinstance(given, str) else check_moves(given)
+    return on_circles(moves, problem.parameters.circles)
+
+
+def emcee_moves(problem: Problem, moves: Any = None) -> Moves:
+    """Return what emcee takes as ``moves`` to make the draws of a run again.
+
+    Parameters
+    ----------
+    problem : Problem
+        With moves of its own where it has some, and parameters that are periodic.
+    moves : str, emcee move, or list of moves or (move, weight) pairs, optional
+        As given to `pmcmc.run`. Default: the problem's, else "auto".
+
+    Returns
+    -------
+    list of (move, float)
+        emcee moves with their weights.
+
+    Raises
+    ------
+    UsageError
+        If they are not moves.
+
+    """
+    return choose_moves(problem, RunOptions(moves=moves))
 
 
 def choose_nwalkers(problem: Problem, options: RunOptions, moves: Moves) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..diagnostics.statistics import ChainStatistics
 from ..diagnostics.summary import Summary
 from ..diagnostics.table import KINDS, Row
 from ..errors import UsageError
@@ -103,10 +104,9 @@ def correlations(result: Result, names: Sequence[str] | None = None) -> str:
 
     """
     shown = result.checked(names)
-    step = max(1, result.ndraws // _SOME)
-    flat = np.stack(
-        [np.concatenate([v[::step].ravel() for v in result.parameter(n)]) for n in shown]
-    )
+    statistics = ChainStatistics(result.reader, most=_SOME)
+    numbers = [statistics.quantities.index(n) for n in shown]
+    flat = np.stack([np.concatenate([v.ravel() for v in statistics.values(i)]) for i in numbers])
     with np.errstate(divide="ignore", invalid="ignore"):
         matrix = np.atleast_2d(np.corrcoef(flat))
     if len(shown) <= _MATRIX:

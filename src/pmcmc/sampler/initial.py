@@ -103,6 +103,8 @@ def initial_walkers(
             "the starting walkers do not span the parameter space (some coincide, or lie on a "
             "plane): spread them out in every parameter"
         )
+    if problem.parameters.circles:
+        walkers = problem.parameters.circles.wrap(walkers)
     return walkers, known
 
 

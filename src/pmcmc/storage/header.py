@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..model.derived import Place
 from ..model.parameters import Parameters
+from ..model.periodic import Circles
 
 PHASES = ("burnin", "ensembles")
 DATASETS = ("chain", "log_prob", "blobs")  # of an ensemble, in the order of their checksums
@@ -93,6 +95,12 @@ class Header:
         """The parameters, with those that are fixed; without priors."""
         fixed = self.settings.get("fixed", {})
         return Parameters(self.names, (), fixed, tuple(self.settings.get("order", self.names)))
+
+    @cached_property
+    def circles(self) -> Circles:
+        """Which parameters are on circles."""
+        turns = self.settings.get("periodic", {})
+        return Circles({name: (low, high) for name, (low, high) in turns.items()}, self.names)
 
     @property
     def derived_names(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ datasets, links), makes arrays of any size, and code that trusts a count may run
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -149,12 +150,21 @@ def check_config(header: Header) -> None:
         isinstance(bound, float | int) for bound in ends
     ):
         raise Invalid("its bounds of priors are not two numbers for each parameter")
+    turns = header.settings.get("periodic", {})
+    if not isinstance(turns, dict) or not all(map(_is_turn, turns.values())):
+        raise Invalid("its periodic parameters are not names with two numbers each")
     for key in _USED:
         value = header.config.get(key)
         try:
             check_options({} if value is None else {key: value})
         except UsageError as exc:
             raise Invalid(f"its options cannot be: {exc}") from None
+
+
+def _is_turn(value: Any) -> bool:
+    """Tell whether these are the ends of a turn."""
+    numbers = isinstance(value, list) and all(type(x) in (int, float) for x in value)
+    return numbers and len(value) == 2 and -math.inf < value[0] < value[1] < math.inf
 
 
 def _is_there(place: Any, blobs: np.dtype[Any] | None) -> bool:

@@ -36,7 +36,9 @@ def draw_trace(
     figure, axes = rows(len(shown), "step")
     warming = None
     if max(result.burnin_steps):
-        warming = ChainStatistics(result.reader, phase="burnin", most=_BURNIN)
+        warming = ChainStatistics(
+            result.reader, phase="burnin", most=_BURNIN, reference=statistics.reference
+        )
     for ax, i in zip(axes, shown, strict=True):
         if warming is not None and i < len(warming.quantities):
             for e, values in enumerate(warming.values(i)):

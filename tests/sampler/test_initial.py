@@ -6,7 +6,8 @@ from scipy import stats
 
 from pmcmc.errors import EvaluationError, ModelError
 from pmcmc.model.problem import Problem
-from pmcmc.sampler.initial import BALL, initial_walkers
+from pmcmc.sampler.ball import BALL
+from pmcmc.sampler.initial import initial_walkers
 
 PRIORS = {"a": stats.norm(0, 10), "b": stats.uniform(0, 1), "c": stats.lognorm(1.0)}
 PEAK, WIDTH = np.array([1.5, 0.3, 2.0]), np.array([0.1, 0.01, 0.05])

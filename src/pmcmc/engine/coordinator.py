@@ -14,18 +14,21 @@ from ..errors import ControlFlow
 from ..mpi.control import ControlChannel
 from ..prepare.output import OutputClaim
 from ..prepare.setup import Setup
+from ..sampler.optima import Optimum, pool_optima
 from ..sampler.state import Block
 from ..storage.writer import RunWriter
 from .convergence import Action, ConvergenceChecks, Decision, figures
 from .deadline import Deadline
 from .late import LateRanks
 from .messages import (
+    Begin,
     Blocks,
     Commit,
     Finished,
     Full,
     Limit,
     LongCall,
+    Optima,
     Out,
     Progress,
     Restart,
@@ -103,6 +106,8 @@ class Coordinator:
         self._called = time.monotonic()
         self._slowest = 0.0  # seconds from a call to the disk
         self._next_figures = self._called + _FIRST_FIGURES
+        self._optima: dict[int, list[Optimum]] = {}  # by ensemble
+        self._searched_widely = False
         self._arrived: list[Block] = []  # as messages
         self._asked: float | None = None  # when they were asked for
         self._replies = 0  # that are still to come
@@ -165,7 +170,7 @@ class Coordinator:
         return status
 
     def handle(
-        self, source: int, message: Progress | Full | Blocks | LongCall | Returned | Out
+        self, source: int, message: Progress | Full | Blocks | LongCall | Returned | Out | Optima
     ) -> None:
         """Take in what a rank says.
 
@@ -173,11 +178,14 @@ class Coordinator:
         ----------
         source : int
             That rank.
-        message : Progress, Full, Blocks, LongCall, Returned or Out
+        message : Progress, Full, Blocks, LongCall, Returned, Out or Optima
             What it says.
 
         """
         match message:
+            case Optima(ensemble, found):
+                self._optima[ensemble] = found
+                self._pool_optima()
             case Blocks(blocks):
                 self._arrived += blocks
                 self._replies -= 1
@@ -188,6 +196,23 @@ class Coordinator:
                 self._reporter.progress(source, message)
             case Full():
                 self._full = True
+
+    def _pool_optima(self) -> None:
+        """Where all ensembles have told of theirs: let them begin, or first search widely."""
+        if len(self._optima) < self._setup.plan.nensembles:
+            return
+        pool = pool_optima(self._optima, self._setup.header.circles)
+        self._optima = {}
+        if not (pool.is_plain or self._searched_widely):
+            self._searched_widely = True
+            self._reporter.say(
+                f"  {'start':<10} the searches disagree: each ensemble searches widely"
+            )
+            self._tell_roots(Begin(None))
+            return
+        self.store.add_origin("start", pool.record())
+        self._reporter.say(f"  {'start':<10} {pool.text()}")
+        self._tell_roots(Begin(pool))
 
     def decide_next(self) -> None:
         """Call for a commit if one is due; stop if the time is up."""

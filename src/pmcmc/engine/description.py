@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .._version import __version__
-from ..sampler.initial import search_evaluations
 from ..sampler.moves import AUTO
+from ..sampler.search import search_evaluations
 from ..text import count_text, duration_text, some_text
 
 if TYPE_CHECKING:

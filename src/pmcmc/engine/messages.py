@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from ..sampler.optima import Optimum, Pool
 from ..sampler.state import Block, ProductionStart
 
 
@@ -24,6 +25,21 @@ class Restart:
 
     states: list[Any]
     burnin: int | None
+
+
+@dataclass(frozen=True)
+class Optima:
+    """A team root to rank 0: what an ensemble's search for the start has found, so far."""
+
+    ensemble: int
+    found: list[Optimum]
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Rank 0 to the team roots: the optima of all ensembles; None: search on, widely."""
+
+    pool: Pool | None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from .coordinator import Coordinator
 from .late import OwnCall
 from .member import Member
 from .messages import (
+    Begin,
     Blocks,
     Commit,
     Finished,
@@ -34,6 +35,7 @@ from .messages import (
     GiveUp,
     Limit,
     LongCall,
+    Optima,
     Out,
     Progress,
     Restart,
@@ -139,6 +141,7 @@ class RankLoop:
         self._burnin: int | None = None  # its length; None: it has not settled
         self._limit: int | None = None  # the step that no block goes past
         self._told: int | None = None  # the limit that this rank said it has reached
+        self._told_of: set[int] = set()  # ensembles of whose optima rank 0 was told
         self._wanted = False  # a gather was called for that this rank has not joined
         self._left = False  # all steps are taken, or the last one was left
         self._full = False  # a commit is wanted for lack of memory
@@ -210,11 +213,16 @@ class RankLoop:
                 moved = {start.ensemble: start for start in starts}
                 for ensemble in self.ensembles:
                     ensemble.settle(burnin, moved.get(ensemble.index))
+            case Begin(pool):
+                for ensemble in self.ensembles:
+                    if ensemble.awaits_pool:
+                        ensemble.begin(pool)
+                self._told_of.clear()
             case GiveUp(seconds):
                 self.state.grace = min(self.state.grace, seconds)
             case SendBlocks():
                 self.control.send(Blocks([*self._in_flight, *self._take_blocks()]))
-            case Progress() | Full() | Blocks() | LongCall() | Returned() | Out():
+            case Progress() | Full() | Blocks() | LongCall() | Returned() | Out() | Optima():
                 assert self.coordinator is not None
                 self.coordinator.handle(source, message)
 
@@ -370,11 +378,20 @@ class RankLoop:
 
     def _held(self, ensemble: Ensemble) -> bool:
         """Tell whether an ensemble is to wait for another one here, which is behind a check."""
+        if ensemble.awaits_pool:
+            self._tell_optima(ensemble)
+            return ensemble.awaits_pool
         limit = self._limit
         if limit is None or ensemble.steps < limit or self.state.stopping:
             return False
         full = self._stored() >= self._share
         return full and any(e.steps < limit and not e.done for e in self.ensembles)
+
+    def _tell_optima(self, ensemble: Ensemble) -> None:
+        """Tell rank 0, once, what an ensemble has found."""
+        if ensemble.index not in self._told_of:
+            self._told_of.add(ensemble.index)
+            self.control.send(Optima(ensemble.index, ensemble.optima))
 
     def _stored(self) -> int:
         """Return the bytes of the draws that no commit has taken."""

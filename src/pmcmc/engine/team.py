@@ -141,7 +141,7 @@ class TeamEvaluator:
         tick : callable
             Called often, between evaluations; what it raises ends the work.
         held : callable
-            Tells of an ensemble whether it is to take no step; there is always another then.
+            Tells of an ensemble whether it is to take no step now.
 
         Raises
         ------
@@ -154,10 +154,14 @@ class TeamEvaluator:
             if self.size > 1 and self._choice().demand:
                 self._interleave([e for e in ensembles if not e.done], held)
                 continue
+            moved = False
             for ensemble in ensembles:
                 if not (ensemble.done or held(ensemble)):
                     ensemble.advance()
+                    moved = True
                     tick()
+            if not moved:
+                wait_for(lambda: any(not (e.done or held(e)) for e in ensembles), tick)
 
     def evaluate(self, coords: AnyArray) -> Evaluation:
         """Return log_prob and blobs of rows, evaluated by all ranks of the team.

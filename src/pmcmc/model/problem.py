@@ -184,6 +184,10 @@ class Problem:
         """Show it in a notebook: parameters with their priors and the point of the start."""
         return problem_html(self.name, self.parameters, self.initial)
 
+    def initial_is(self, word: str) -> bool:
+        """Tell whether the start is that word, "prior" or "map"."""
+        return isinstance(self.initial, str) and self.initial == word
+
     @property
     def own_start(self) -> bool:
         """Whether to find a start takes code of the model's that is not log_prob."""

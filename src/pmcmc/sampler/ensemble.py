@@ -19,7 +19,9 @@ from .earlier import EarlierRun
 from .initial import initial_walkers
 from .light_emcee import emcee
 from .moves import InMain, Moves, has_own_code
+from .optima import Optimum, Pool
 from .rng import streams
+from .search import MapSearch
 from .state import Block, EnsembleState, ProductionStart, Rows, join
 
 if TYPE_CHECKING:
@@ -91,6 +93,8 @@ class Ensemble:
         Steps to take in all; ``sys.maxsize`` before burn-in has settled.
     started : bool
         Whether the start is found.
+    awaits_pool : bool
+        Whether it has searched for optima, and cannot go on before ``begin``.
 
     """
 
@@ -126,6 +130,12 @@ class Ensemble:
         self._pending: list[Reject] = []  # of the step in hand
         self._rejects: list[Reject] = []  # since the last block
         self._nwalkers, self._seed, self._moves = nwalkers, seed, moves
+        self._start_stream, self._random_state = streams(seed, index)
+        self._search: MapSearch | None = None
+        if problem.initial_is("map") and earlier is None:
+            self._search = MapSearch(problem, nwalkers, self._start_stream, self._evaluate)
+        self._optimum: Optimum | None = None
+        self.awaits_pool = False
         self._generator: Iterator[Any] = iter(())
         if saved is not None:
             self.steps = saved.steps
@@ -133,14 +143,32 @@ class Ensemble:
             self._set_out(saved.coords, saved.log_prob, saved.blobs, saved.random_state)
             self._taken = self._close()
 
+    @property
+    def optima(self) -> list[Optimum]:
+        """Those that this ensemble has found."""
+        return [] if self._search is None else self._search.found
+
+    def begin(self, pool: Pool | None) -> None:
+        """Begin round an optimum drawn from those of all ensembles; None: search on first."""
+        self.awaits_pool = False
+        if pool is not None:
+            self._optimum = pool.draw(self._start_stream)
+
     def _start(self) -> None:
         problem, evaluate, nwalkers = self._problem, self._evaluate, self._nwalkers
-        rng, random_state = streams(self._seed, self.index)
+        own = problem.own_start and self._earlier is None
+        if self._search is not None and self._optimum is None:
+            if own:
+                self._in_main(self._search.go_on)
+            else:
+                self._search.go_on()
+            self.awaits_pool = True
+            return
 
         def find() -> tuple[AnyArray, Evaluation | None]:
-            return initial_walkers(problem, nwalkers, rng, evaluate, self.index, self._earlier)
+            rng, at = self._start_stream, self._optimum
+            return initial_walkers(problem, nwalkers, rng, evaluate, self.index, self._earlier, at)
 
-        own = problem.own_start and self._earlier is None
         coords, known = self._in_main(find) if own else find()
         log_prob, blobs, rejects = known if known is not None else evaluate(coords)
         if not (log_prob > -np.inf).any():
@@ -151,7 +179,7 @@ class Ensemble:
                 "where the posterior is not zero",
                 parameters=problem.by_name(coords[0]),
             )
-        self._set_out(coords, log_prob, blobs, random_state)
+        self._set_out(coords, log_prob, blobs, self._random_state)
         self._keep_rejects()
 
     def _noting_rejects(self, evaluate: Evaluate) -> Evaluate:
@@ -242,7 +270,7 @@ class Ensemble:
         return float(total), counted * len(self._kept.accepted)
 
     def advance(self) -> None:
-        """Find the start, or take one step; nothing where the ensemble is done.
+        """Search for the start, or take one step; nothing where the ensemble is done.
 
         Raises
         ------

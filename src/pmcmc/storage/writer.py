@@ -24,6 +24,7 @@ import itertools
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +113,10 @@ class RunWriter:
         return None if self._place is None else self._place.path
 
     # ---- a file that is not there yet
+
+    def add_origin(self, name: str, text: str) -> None:
+        """Let the file that is to be made tell how the run began."""
+        self.header = replace(self.header, origin={**self.header.origin, name: text})
 
     def create(self, blocks: Sequence[Block] = (), status: str = "running") -> None:
         """Make the file, whole and at its full size, with a first commit if there are blocks.

@@ -1,0 +1,182 @@
+"""The optima that all ensembles found: which are the same, and what each weighs. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..model.periodic import Circles
+
+if TYPE_CHECKING:
+    from .._types import FloatArray
+
+_SAME = 4.0  # standard deviations of the local normal within which two optima are one
+_LEAST_WEIGHT = 1e-3  # of an optimum at which an ensemble may begin
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """A local maximum of the posterior.
+
+    Attributes
+    ----------
+    theta : tuple of float
+        Where it is.
+    log_prob : float
+        There.
+    log_mass : float
+        Laplace's estimate of the log of its mass: log_prob + log |2 pi C| / 2, where C is the
+        inverse of the negative second derivatives.
+    sd : tuple of float
+        The square roots of C's diagonal.
+    width : tuple of float
+        By how much each parameter alone has to change for log_prob to fall by about a half.
+    found : int
+        How many searches ended there.
+
+    """
+
+    theta: tuple[float, ...]
+    log_prob: float
+    log_mass: float
+    sd: tuple[float, ...]
+    width: tuple[float, ...]
+    found: int = 1
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The optima of all ensembles.
+
+    Attributes
+    ----------
+    optima : tuple of Optimum
+        Distinct ones, the heaviest first.
+    weights : tuple of float
+        Of each: its part of the mass of all, 0 where that is less than 1/1000.
+
+    """
+
+    optima: tuple[Optimum, ...]
+    weights: tuple[float, ...]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether three in four searches or more ended at the heaviest: that is all there is."""
+        return 4 * self.optima[0].found >= 3 * sum(one.found for one in self.optima)
+
+    def draw(self, rng: np.random.Generator) -> Optimum:
+        """Return one, drawn by weight."""
+        return self.optima[int(rng.choice(len(self.optima), p=self.weights))]
+
+    def text(self) -> str:
+        """Return what there is to say of them, in a line."""
+        searches = sum(one.found for one in self.optima)
+        best = self.optima[0]
+        if len(self.optima) == 1:
+            return f"all {searches} searches ended at one optimum, log_prob {best.log_prob:.6g}"
+        chosen = [
+            f"log_prob {one.log_prob:.6g} ({weight:.2g})"
+            for one, weight in zip(self.optima, self.weights, strict=True)
+            if weight
+        ]
+        told = ", ".join(chosen[:3]) + (f" and {len(chosen) - 3} more" if chosen[3:] else "")
+        return (
+            f"{searches} searches ended at {len(self.optima)} optima; ensembles begin at those "
+            f"with mass, drawn by it: {told}"
+        )
+
+    def record(self) -> str:
+        """Return them as JSON, for the file."""
+        return json.dumps(
+            [
+                {
+                    "theta": one.theta,
+                    "log_prob": one.log_prob,
+                    "weight": weight,
+                    "found": one.found,
+                }
+                for one, weight in zip(self.optima, self.weights, strict=True)
+            ]
+        )
+
+
+def pool_optima(found: Mapping[int, Sequence[Optimum]], circles: Circles) -> Pool:
+    """Return the distinct ones among the optima that ensembles found.
+
+    Parameters
+    ----------
+    found : mapping of int to sequence of Optimum
+        By ensemble.
+    circles : Circles
+        Which parameters are on circles.
+
+    Returns
+    -------
+    Pool
+        The same whatever the order in which they came.
+
+    """
+    distinct: list[Optimum] = []
+    every = [one for ensemble in sorted(found) for one in found[ensemble]]
+    for one in sorted(every, key=lambda one: (-one.log_mass, one.theta)):
+        for k, other in enumerate(distinct):
+            if _same(one, other, circles):
+                better = max(one, other, key=lambda o: o.log_prob)
+                distinct[k] = replace(better, found=one.found + other.found)
+                break
+        else:
+            distinct.append(one)
+    distinct.sort(key=lambda one: (-one.log_mass, one.theta))
+    masses = np.array([one.log_mass for one in distinct])
+    weights = np.exp(masses - masses.max())
+    weights[weights < _LEAST_WEIGHT * weights.sum()] = 0.0
+    weights /= weights.sum()
+    return Pool(tuple(distinct), tuple(map(float, weights)))
+
+
+def _same(one: Optimum, other: Optimum, circles: Circles) -> bool:
+    here, there = np.array(one.theta), np.array(other.theta)
+    off = np.abs(circles.near(here[None], there)[0] - there)
+    return bool((off <= _SAME * np.minimum(one.sd, other.sd)).all())
+
+
+def laplace(
+    theta: FloatArray, log_prob: float, width: FloatArray, curvature: FloatArray | None
+) -> Optimum:
+    """Return an optimum with Laplace's estimate of its mass.
+
+    Parameters
+    ----------
+    theta : ndarray (ndim,)
+        Where it is.
+    log_prob : float
+        There.
+    width : ndarray (ndim,)
+        Of each parameter alone.
+    curvature : ndarray (ndim, ndim) or None
+        Negative second derivatives, in units of ``width``; None where they cannot be told, or no
+        maximum has them: the widths alone are taken then.
+
+    """
+    ndim = len(theta)
+    scaled: FloatArray = np.eye(ndim)
+    if curvature is not None:
+        try:
+            np.linalg.cholesky(curvature)
+            scaled = np.asarray(np.linalg.inv(curvature), dtype=np.float64)
+        except np.linalg.LinAlgError:
+            pass
+    log_det = float(np.linalg.slogdet(scaled)[1]) + 2 * float(np.log(width).sum())
+    sd = np.sqrt(np.diag(scaled)) * width
+    mass = log_prob + 0.5 * (ndim * math.log(2 * math.pi) + log_det)
+    return Optimum(_plain(theta), float(log_prob), mass, _plain(sd), _plain(width))
+
+
+def _plain(values: FloatArray) -> tuple[float, ...]:
+    return tuple(map(float, values))

@@ -1,0 +1,36 @@
+"""The start that ensembles find together is the same in every layout."""
+
+import pytest
+
+from conftest import slow_but
+from reference import assert_same_draws
+
+MODEL = """
+import numpy as np
+from scipy import stats
+parameters = {"x": stats.uniform(-20, 40), "y": stats.uniform(-20, 40)}
+nwalkers = 8
+def log_likelihood(t):
+    wells = [-0.5 * ((t - k) ** 2).sum() / 0.25 for k in (-12.0, -4.0, 4.0, 12.0)]
+    return float(np.logaddexp.reduce(wells))
+"""
+ARGS = ["--nsteps", 60, "--burnin", 5, "--seed", 4, "--nensembles", 5, "--no-progress"]
+SHAPES = {
+    "split": (3, ["--mode", "split"]),
+    "static": (3, ["--mode", "pool", "--schedule", "static"]),
+    "demand": (3, ["--mode", "pool", "--schedule", "demand"]),
+    "teams": (4, ["--teams", "2", "--schedule", "demand"]),
+}
+
+
+@pytest.mark.parametrize("shape", slow_but(["split", "demand"], SHAPES))
+def test_the_same_start_in_every_layout(launch, tmp_path, shape):
+    (tmp_path / "m.py").write_text(MODEL)
+    ranks, more = SHAPES[shape]
+    for n, name, given in [(0, "alone.h5", []), (ranks, "x.h5", more)]:
+        line = ["-m", "pmcmc", "m.py", *ARGS, *given, "--output", name]
+        done = launch(n, *line, cwd=tmp_path, timeout=90)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "the searches disagree: each ensemble searches widely" in done.stdout
+        assert "searches ended at 4 optima" in done.stdout
+    assert_same_draws(tmp_path / "x.h5", tmp_path / "alone.h5")

@@ -10,7 +10,7 @@ argument of periastron and m sin(i) come out as derived parameters.
 
 import numpy as np
 
-from pmcmc import stats
+from pmcmc import periodic, stats
 
 STAR = 1.0  # mass of the star in solar masses
 truth = {"period": 41.4, "K": 27.0, "e": 0.31, "omega": 1.1, "M0": 0.6, "offset": -3.0}
@@ -42,7 +42,7 @@ parameters = {
     "K": stats.uniform(0.0, 100.0),  # m/s
     "h": stats.uniform(-1.0, 2.0),  # sqrt(e) cos(omega)
     "k": stats.uniform(-1.0, 2.0),  # sqrt(e) sin(omega)
-    "M0": stats.uniform(-np.pi, 2 * np.pi),  # once round: its seam is far from the data's phase
+    "M0": periodic(-np.pi, np.pi),  # an angle: walkers on both sides of the seam belong together
     "offset": stats.norm(0.0, 30.0),
     "log_jitter": stats.norm(0.0, 1.0),
 }

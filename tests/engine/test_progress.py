@@ -33,7 +33,7 @@ def soon(monkeypatch):
 
 @pytest.mark.slow
 def test_figures_of_the_draws_so_far(problem, capsys):
-    result = pmcmc.run(problem, nsteps=300, progress=True, **RUN)
+    result = pmcmc.run(problem, nsteps=2000, progress=True, **RUN)
     lines = capsys.readouterr().out.splitlines()
     said = re.findall(r"ESS (\d+), R-hat (\d\.\d{3}), tau ([\d.]+)$", "\n".join(lines), re.M)
     assert said

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -162,3 +163,20 @@ def test_the_report_tells_how_the_run_was_made(result):
         assert told in page, told
     assert "http://" not in page
     assert "<script" not in page
+
+
+def test_the_report_tells_of_rejects_circles_and_the_start(tmp_path):
+    def log_likelihood(theta):
+        if theta[1] > 1.0:
+            raise ValueError("too <large>")
+        return 3 * np.cos(theta[0])
+
+    priors = {"phase": pmcmc.periodic(0, 2 * np.pi), "a": stats.norm(0, 1)}
+    problem = pmcmc.Problem(parameters=priors, log_likelihood=log_likelihood)
+    output = tmp_path / "x.h5"
+    done = pmcmc.run(problem, output=output, nsteps=80, burnin=10, seed=1, on_error="reject")
+    page = report(done)
+    assert "<h2>Rejected evaluations</h2>" in page
+    assert "log_prob raised ValueError: too &lt;large&gt;" in page
+    assert "periodic: phase (0 to 6.28319)" in page
+    assert re.search(r"1 optimum found; begun at log_prob -?[\d.]+ \(mass 1\)", page)

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,32 +70,73 @@ def _plain(row: AnyArray, names: Sequence[str]) -> dict[str, Any]:
     return about | {"parameters": dict(zip(names, map(float, row["theta"]), strict=True))}
 
 
-def rejects_text(rejects: Sequence[dict[str, Any]]) -> str:
-    """Return a table of rejected evaluations: each message, how often it came, and where first.
+@dataclass(frozen=True)
+class RejectGroup:
+    """Evaluations that were rejected for the same reason.
+
+    Attributes
+    ----------
+    count : int
+        How many.
+    message : str
+        Of the first.
+    number : int
+        Of the first, among all.
+    place : str
+        Its ensemble and step, rank and host.
+    at : str
+        Its parameters, by name.
+
+    """
+
+    count: int
+    message: str
+    number: int
+    place: str
+    at: str
+
+
+def group_rejects(rejects: Sequence[dict[str, Any]]) -> tuple[list[RejectGroup], int]:
+    """Return rejected evaluations by reason, and how many reasons more there are.
 
     Parameters
     ----------
     rejects : sequence of dict
         As ``read_rejects`` returns them.
 
+    Returns
+    -------
+    list of RejectGroup
+        The most frequent ten.
+    int
+
     """
     alike = Counter(map(_cause, rejects))
     first: dict[str, tuple[int, dict[str, Any]]] = {}
     for number, one in enumerate(rejects):
         first.setdefault(_cause(one), (number, one))
-    lines = []
+    groups = []
     for cause, count in alike.most_common(_SHOWN):
         number, one = first[cause]
         message = str(one["message"])
         if one["kind"] == "exception":
             message = f"log_prob raised {message}"
         at = ", ".join(f"{name} = {value!r}" for name, value in one["parameters"].items())
-        lines.append(
-            f"{count} times: {printable(message, 1000)}\n  first, number {number}: ensemble "
-            f"{one['ensemble']}, step {one['step']}, {printable(str(one['where']))}\n  "
-            f"at {printable(at, 2000)}"
+        place = f"ensemble {one['ensemble']}, step {one['step']}, {printable(str(one['where']))}"
+        groups.append(
+            RejectGroup(count, printable(message, 1000), number, place, printable(at, 2000))
         )
-    if (more := len(alike) - _SHOWN) > 0:
+    return groups, max(0, len(alike) - _SHOWN)
+
+
+def rejects_text(rejects: Sequence[dict[str, Any]]) -> str:
+    """Return each reason, how often it came, and where first, as text."""
+    groups, more = group_rejects(rejects)
+    lines = [
+        f"{g.count} times: {g.message}\n  first, number {g.number}: {g.place}\n  at {g.at}"
+        for g in groups
+    ]
+    if more:
         lines.append(f"and {count_text(more, 'other message')}: see --json")
     return "\n".join(lines)
 

@@ -12,12 +12,14 @@ import numpy as np
 
 from .._version import __version__
 from ..diagnostics.summary import Summary
+from ..diagnostics.table import periodic_lines
 from ..storage.timings import OWN
-from ..text import announced, duration_text, progress_bar, span_text
+from ..text import announced, count_text, duration_text, progress_bar, some_text, span_text
 from .html import MADE_BY, escape, fixed_line, image, parameters_table, png, table, verdict_box
 from .methods import methods_text
 from .plots import pictures
 from .plots.rendering import render
+from .rejects import group_rejects, read_rejects
 from .result import Result
 from .tables import best_draw, latex_table, markdown_table
 
@@ -80,10 +82,16 @@ def report(result: Result, parallel: bool = False) -> str:
         "<h2>Parameters</h2>",
         parameters_table(summary.rows, summary.derived),
         fixed_line(summary.fixed),
+        *(
+            f"<p>{escape(line)}</p>"
+            for line in [" ".join(periodic_lines(summary.periodic))]
+            if line
+        ),
         "<p>ess: the lesser of those of the mean and of the 5% and 95% quantiles; r_hat compares "
         "ensembles; mcse: standard error of the mean; tau in steps.</p>",
         "<h2>Ensembles</h2>",
         _ensembles(summary),
+        *_rejects(result),
     ]
     drawn = pictures(result, summary=summary)
     with progress_bar("drawing", len(drawn)) as done:
@@ -127,6 +135,27 @@ def _ensembles(summary: Summary) -> str:
         for e, row in enumerate(summary.ensembles)
     ]
     return table(heads, lines)
+
+
+def _rejects(result: Result) -> list[str]:
+    """Return why evaluations were rejected, how often, and where first; nothing without."""
+    burnin, production = result.reader.rejected.sum(axis=0).tolist()
+    if not burnin + production:
+        return []
+    found, whole = read_rejects(result.reader)
+    groups, more = group_rejects(found)
+    heads = ("times", "why", "first", "at")
+    told = (
+        f"<p>{burnin} of the start and burn-in, {production} after it, "
+        f"{100 * result.reader.rejected_share:.2g}% of those there; each counts as log_prob -inf. "
+        f"One again: python -m pmcmc try {escape(str(result.path))} N."
+    )
+    if not whole:
+        told += f" Below are the first {len(found)}."
+    if more:
+        told += f" {count_text(more, 'other reason')} have no line."
+    lines = [[str(g.count), g.message, f"{g.number}: {g.place}", g.at] for g in groups]
+    return ["<h2>Rejected evaluations</h2>", told + "</p>", table(heads, lines)]
 
 
 def _times(result: Result) -> str:
@@ -227,7 +256,20 @@ def _settings(result: Result) -> list[tuple[str, str]]:
     told = {k: v for k, v in result.config.items() if v not in (None, False)}
     told["seed"] = result.seed  # also where it was drawn
     told["moves"] = "; ".join(map(str, result.reader.header.settings.get("moves", [])))
+    if origin.get("start"):
+        facts.append(("start", _start_text(origin["start"])))
     return facts + [(k, v if isinstance(v, str) else json.dumps(v)) for k, v in told.items()]
+
+
+def _start_text(record: str) -> str:
+    """Return the optima round which ensembles began, in words."""
+    try:
+        optima = [(float(one["log_prob"]), float(one["weight"])) for one in json.loads(record)]
+    except (ValueError, TypeError, KeyError):
+        return record
+    some = [f"log_prob {value:.6g} (mass {weight:.2g})" for value, weight in optima if weight]
+    found = "1 optimum" if len(optima) == 1 else f"{len(optima)} optima"
+    return f"{found} found; begun at {some_text(some, 5)}"
 
 
 def _versions(result: Result) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -123,6 +124,33 @@ def test_a_stop_leaves_it(launch, tmp_path, shape, kind, hang):
     if kind == "holding the lock":
         assert "log_prob has not returned, and is left: rank 1" in said
     goes_on_as_if_never_stopped(launch, tmp_path, shape)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", ["split", "static"])
+def test_the_others_are_committed_though_rank_0_is_lost(launch, tmp_path, shape):
+    """Nothing of its process can write: another rank takes the file over."""
+    args = ["model.py", *SIZES.split(), "--nsteps", "900", "--output"]
+    mode = SHAPES["split"] if shape == "split" else "--teams 2 --schedule static"
+    (tmp_path / "model.py").write_text(MODEL)
+    given = [*args, "x.h5", *mode.split(), "--checkpoint", "0.1", "--stop-grace", "1"]
+    env = {"KIND": "holding the lock", "HANG": "0"}
+    with Job(launch, 4, *given, cwd=tmp_path, env=env, sleep=0.003) as running:
+        running.until((tmp_path / "hangs").exists)
+        before = status(launch, tmp_path)["steps"]
+        time.sleep(2)
+        running.signal(signal.SIGTERM)
+        code, said, seconds = running.end()
+    assert code in (75, launch.killed_by(9)), said  # mpiexec kills rank 0, which cannot leave
+    assert pmcmc_status(launch, tmp_path) == 75
+    assert seconds < 40
+    assert "keeps Python's own lock there" in said
+    assert "steps of other ranks are committed" in said
+    assert status(launch, tmp_path)["steps"] > before
+    assert left_behind(tmp_path) == []
+    assert resume(launch, 2, tmp_path, "--nsteps", "900").returncode == 0
+    assert launch(0, "-m", "pmcmc", *args, "y.h5", cwd=tmp_path).returncode == 0
+    assert_same_files(tmp_path / "x.h5", tmp_path / "y.h5")
 
 
 @pytest.mark.slow

@@ -299,7 +299,7 @@ class Coordinator:
             return
         self._calling = False
         arrived, self._arrived = self._arrived, []
-        blocks = self._lacking([*arrived, *(b for part in gathered for b in part or ())])
+        blocks = self.store.lacking([*arrived, *(b for part in gathered for b in part or ())])
         if not blocks and not self.store.created:
             return  # no ensemble has begun
         # rows after a check that is not decided were held back: without them it is not complete
@@ -311,7 +311,7 @@ class Coordinator:
         status = "running"
         if self._final and not (complete and self._checks.rules_given):
             status = "finished" if complete else "stopped"
-        self._write(blocks, status)
+        self.store.write(blocks, status)
         self._slowest = max(self._slowest, time.monotonic() - self._called)
         if self._final and status == "running":
             status = self._final_status()
@@ -322,21 +322,6 @@ class Coordinator:
             self._check()
         if not self._state.over:
             self._show_figures()
-
-    def _write(self, blocks: list[Block], status: str) -> None:
-        """Commit blocks, those of one ensemble one after the other."""
-        while True:
-            first = {b.ensemble: b for b in reversed(blocks)}
-            rest = [b for b in blocks if first[b.ensemble] is not b]
-            commit = self.store.commit if self.store.created else self.store.create
-            commit(list(first.values()), "running" if rest else status)
-            if not rest:
-                return
-            blocks = self._lacking(rest)
-
-    def _lacking(self, blocks: list[Block]) -> list[Block]:
-        """Return the blocks that the file lacks."""
-        return [b for b in blocks if not self.store.created or self.store.lacks(b)]
 
     # ---- where a gather does not end
 
@@ -354,8 +339,8 @@ class Coordinator:
         last = self.late.time_is_up
         arrived, self._arrived, self._asked = self._arrived, [], None
         self._called = time.monotonic()
-        if blocks := self._lacking(arrived):
-            self._write(blocks, "running")
+        if blocks := self.store.lacking(arrived):
+            self.store.write(blocks, "running")
         if last:
             if self.store.created:
                 self.store.commit([], "stopped")

@@ -7,23 +7,24 @@ from typing import Any
 
 from mpi4py.MPI import UNDEFINED
 
-from .. import streams
 from ..diagnostics.stopping import CHECKS, StopRules
-from ..errors import ControlFlow, ExitStatus
+from ..errors import ControlFlow
 from ..model.problem import Problem
 from ..mpi.control import ControlChannel, MustLeave, PeerFailed
 from ..mpi.gather import BlockGather
 from ..mpi.guard import ExitGuard
-from ..mpi.startup import abort, abort_with, any_thread, at_once
+from ..mpi.startup import abort, any_thread, at_once
 from ..mpi.timing import RankTimer
 from ..mpi.waiting import PATIENCE, wait_for
 from ..pool.together import EvaluationGroup
+from ..prepare.output import OutputClaim
 from ..prepare.setup import Setup
 from ..sampler.ensemble import Ensemble
 from ..sampler.moves import Moves
 from ..sampler.state import Block
 from ..signals import SignalWatch
 from .coordinator import Coordinator
+from .deputy import Deputy
 from .late import OwnCall
 from .member import Member
 from .messages import (
@@ -50,7 +51,6 @@ from .team import TeamEvaluator
 
 _MB = 2**20
 _PROGRESS_SECONDS = 0.5
-_WITHOUT_ROOT = 15.0  # seconds after the grace for rank 0 to end the run
 _TO_RETURN = 3.0  # seconds for log_prob to return once it was interrupted
 
 
@@ -85,8 +85,10 @@ class RankLoop:
     watch : SignalWatch
         Notes the signals to this process.
     state : RunState
-    coordinator : Coordinator, optional
+    coordinator : Coordinator or None
         On rank 0.
+    output : OutputClaim
+        Of this rank; rank 0's holds the lock.
 
     """
 
@@ -100,6 +102,7 @@ class RankLoop:
         watch: SignalWatch,
         state: RunState,
         coordinator: Coordinator | None,
+        output: OutputClaim,
     ) -> None:
         self.problem, self.setup, self.moves = problem, setup, moves
         self.control, self.watch = control, watch
@@ -152,6 +155,7 @@ class RankLoop:
         self._last_progress = 0.0
         self._in_flight: list[Block] = []  # of the last gather: it may not be through
         self._own_call = OwnCall(control.where, problem.at)
+        self._deputy = Deputy(control, output, state)
 
     def work(self) -> Finished:
         """Do this rank's part, to the end; return how the run ended."""
@@ -191,8 +195,8 @@ class RankLoop:
             self._own_call.returned()
         if self.watch.caught:
             self.state.stop(self.watch.caught)
-        if self.coordinator is None and self.state.overdue > _WITHOUT_ROOT + self.control.rank:
-            self._leave_without_root()
+        if self._deputy.is_due:
+            self._deputy.end([*self._in_flight, *self._take_blocks()], self._listen)
         self._own_call.tell(self.control)
 
     def _handle(self, source: int, message: object) -> None:
@@ -221,7 +225,10 @@ class RankLoop:
             case GiveUp(seconds):
                 self.state.grace = min(self.state.grace, seconds)
             case SendBlocks():
-                self.control.send(Blocks([*self._in_flight, *self._take_blocks()]))
+                self._deputy.another(source)
+                self.control.send(Blocks([*self._in_flight, *self._take_blocks()]), to=source)
+            case Blocks(blocks) if self.coordinator is None:
+                self._deputy.add(blocks)
             case Progress() | Full() | Blocks() | LongCall() | Returned() | Out() | Optima():
                 assert self.coordinator is not None
                 self.coordinator.handle(source, message)
@@ -247,15 +254,6 @@ class RankLoop:
             self._listen()
         else:
             self._attend()
-
-    def _leave_without_root(self) -> None:
-        """End all ranks: the run stops, and rank 0 does not come to end it."""
-        streams.tell(
-            "pmcmc: log_prob has not returned on rank 0, and keeps Python's own lock there: it is "
-            "left, with the draws since the last commit; --resume takes them again",
-            error=True,
-        )
-        abort_with(self.control.comm, ExitStatus.STOPPED)
 
     def _fail(self, failure: BaseException) -> None:
         """End all ranks: something failed while log_prob keeps this one."""

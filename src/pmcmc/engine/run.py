@@ -244,7 +244,7 @@ def _work(
         )
         ended = Finished(status, ALREADY)
     else:
-        loop = RankLoop(problem, group, setup, moves, control, watch, state, coordinator)
+        loop = RankLoop(problem, group, setup, moves, control, watch, state, coordinator, output)
         ended = loop.work()
         created = coordinator is not None and coordinator.store.created
         keep = coordinator.store.add_timings if coordinator is not None and created else _none

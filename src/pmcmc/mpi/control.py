@@ -110,14 +110,14 @@ class ControlChannel:
         self._status = MPI.Status()
 
     def send(self, message: object, to: int = 0) -> None:
-        """Send a message, without waiting: to rank 0, or from it to any, itself included.
+        """Send a message, without waiting; to this rank itself, too.
 
         Parameters
         ----------
         message : object
             Anything that can be pickled.
         to : int
-            The rank; one other than 0 only from rank 0. Default: 0.
+            The rank. Default: 0.
 
         """
         if to == self.rank:

@@ -206,21 +206,32 @@ class RunWriter:
         """Committed steps of each ensemble, burn-in included."""
         return np.asarray(self._record.data["ensembles"]["steps"], dtype=int)
 
-    def lacks(self, block: Block) -> bool:
-        """Tell whether a block holds what is not committed yet.
+    def write(self, blocks: Sequence[Block], status: str = "running") -> None:
+        """Commit blocks, those of one ensemble one after the other; a new file where none is.
 
         Parameters
         ----------
-        block : Block
-            Of an ensemble.
-
-        Returns
-        -------
-        bool
+        blocks : sequence of Block
+            In the order in which they were taken.
+        status : {"running", "stopped", "finished", "short"}
+            To be committed with the last.
 
         """
-        e = block.ensemble
-        return bool(block.steps > self.steps[e] or not begun(self._record.data)[e])
+        while True:
+            first = {b.ensemble: b for b in reversed(blocks)}
+            rest = [b for b in blocks if first[b.ensemble] is not b]
+            commit = self.commit if self.created else self.create
+            commit(list(first.values()), "running" if rest else status)
+            if not rest:
+                return
+            blocks = self.lacking(rest)
+
+    def lacking(self, blocks: Sequence[Block]) -> list[Block]:
+        """Return the blocks that hold what is not committed yet."""
+        if not self.created:
+            return list(blocks)
+        steps, are_begun = self.steps, begun(self._record.data)
+        return [b for b in blocks if b.steps > steps[b.ensemble] or not are_begun[b.ensemble]]
 
     @property
     def status(self) -> str:

@@ -51,7 +51,8 @@ def write_problem(problem: Any, path: Path) -> str:
     try:
         buffers = pack_by_dill(problem)
     except Exception as exc:
-        what = unpicklable(problem) or "something in it, or that its functions use,"
+        found = unpicklable(problem.posterior) or unpicklable(problem)
+        what = found or "something in it, or that its functions use,"
         raise ModelError(
             f"the problem cannot be sent to other processes: {what} cannot be pickled by dill "
             f"({type(exc).__name__}: {exc}); make it where it is used, or load it in a module"

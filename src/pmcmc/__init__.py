@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from .mpi.startup import is_root
     from .pool.mpipool import MPIPool
     from .prepare.choices import emcee_moves
-    from .prepare.plan import Plan, make_plan
+    from .prepare.plan import Plan
+    from .prepare.shape import make_plan
     from .results.result import Result, load
 
 if sys.platform == "win32":
@@ -84,7 +85,7 @@ __all__ = [
 _HOMES = {
     "MPIPool": "pool.mpipool",
     "Plan": "prepare.plan",
-    "make_plan": "prepare.plan",
+    "make_plan": "prepare.shape",
     "Problem": "model.problem",
     "periodic": "model.periodic",
     "emcee_moves": "prepare.choices",

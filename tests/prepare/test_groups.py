@@ -5,7 +5,7 @@ import pytest
 import pmcmc
 from pmcmc.errors import ModelError, UsageError
 from pmcmc.prepare.groups import check_function, form_groups
-from pmcmc.prepare.plan import make_plan
+from pmcmc.prepare.shape import make_plan
 
 
 def test_groups_of_neighbours():

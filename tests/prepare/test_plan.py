@@ -5,7 +5,7 @@ import re
 import pytest
 
 from pmcmc.errors import UsageError
-from pmcmc.prepare.plan import MOST_STEPS, make_plan
+from pmcmc.prepare.shape import MOST_STEPS, make_plan
 from reference import shares
 
 MODES = [{"mode": "split"}, {"mode": "pool"}, *({"teams": t} for t in range(1, 10))]

@@ -10,7 +10,7 @@ from background_job import Job
 from pmcmc.diagnostics.statistics import ChainStatistics
 from pmcmc.diagnostics.stopping import CHECKS, StopRules
 from pmcmc.engine import coordinator
-from pmcmc.prepare import plan
+from pmcmc.prepare import shape
 from pmcmc.storage.reader import RunReader
 from reference import assert_same_as_plain, assert_same_files, default_moves, plain_emcee, streams
 
@@ -166,7 +166,7 @@ def test_a_run_of_given_length_goes_on_until_it_is_enough(reference, tmp_path):
 
 @pytest.mark.slow
 def test_at_the_most_it_is_short_and_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(plan, "MOST_STEPS", 4 * 130 + 1)
+    monkeypatch.setattr(shape, "MOST_STEPS", 4 * 130 + 1)
     path = tmp_path / "x.h5"
     result = pmcmc.run(problem(), seed=3, nwalkers=16, output=path)
     assert (result.status, result.short, result.steps) == ("finished", True, (131, 130, 130, 130))

@@ -8,9 +8,10 @@ from scipy import stats
 
 import pmcmc
 from pmcmc.model.periodic import Circles
+from pmcmc.sampler.climb import NormalScale
 from pmcmc.sampler.optima import Optimum, pool_optima
 from pmcmc.sampler.rng import streams
-from pmcmc.sampler.search import MapSearch, NormalScale, search_alone
+from pmcmc.sampler.search import MapSearch, search_alone
 
 NONE = Circles({}, ["a", "b"])
 WIDE = {"x": stats.uniform(-20, 40), "y": stats.uniform(-20, 40)}

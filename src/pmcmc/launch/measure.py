@@ -15,7 +15,7 @@ from ..cores import count_cores
 from ..model.parcel import TOKEN
 from ..model.problem import Problem
 from ..options import RunOptions
-from ..prepare.plan import make_plan
+from ..prepare.shape import make_plan
 from ..storage.progress_record import ProgressRecord
 from ..text import duration_text
 from .mpiexec import environment

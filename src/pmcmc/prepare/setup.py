@@ -33,8 +33,9 @@ from .choices import check_rules, choose_moves, choose_nwalkers, config_of, orig
 from .earlier import read_earlier
 from .groups import join_group
 from .output import OutputClaim
-from .plan import Plan, make_plan
+from .plan import Plan
 from .probe import Probe, compare, probe, probe_of_member
+from .shape import make_plan
 from .sizes import check_sizes, room_remark
 
 

@@ -1,0 +1,206 @@
+"""The shape of a run: ranks, ensembles, steps -> Plan. Pure, and computed alike on every rank."""
+
+from __future__ import annotations
+
+import itertools
+
+from ..errors import UsageError
+from ..text import duration_text
+from .plan import Plan, Team
+
+MOST_STEPS = 200_000  # kept ones in total, of a run that ends by itself
+_ENSEMBLES = 4  # as a rule: R-hat compares them, and a seed alone gives the draws
+_MESSAGE = 5e-5  # seconds that a task costs a team's root, and a worker in waiting
+_ROOT_SHARE = 0.25  # of its time that a root may spend on the tasks of its team
+
+
+def make_plan(
+    size: int,
+    *,
+    nsteps: int | str = "auto",
+    burnin: int | str = "auto",
+    nwalkers: int,
+    nensembles: int | None = None,
+    mode: str = "auto",
+    teams: int | None = None,
+    thin_by: int = 1,
+    seconds: float = 0.0,
+    vectorized: bool = False,
+    groups: tuple[tuple[int, ...], ...] = (),
+) -> Plan:
+    """Share ``nsteps`` over ensembles, ensembles over teams, and ranks over teams.
+
+    Parameters
+    ----------
+    size : int
+        Ranks there are.
+    nsteps : int or "auto"
+        Kept production steps in total; "auto" is planned as 200,000, the most. Default: "auto".
+    burnin : int or "auto"
+        Burn-in steps per ensemble, in addition. Default: "auto".
+    nwalkers : int
+        Walkers per ensemble, even.
+    nensembles : int, optional
+        Default: in auto 4, or as many as all ranks can work for, 2 ``size`` / ``nwalkers``; one
+        per rank in split, but never so many that one would get fewer production steps than burn-in
+        steps, where both are given; ``teams`` of them with teams; 1 in pool.
+    mode : {"auto", "split", "pool"}
+        As many teams as possible, or one; "auto": as suits the cost of log_prob. Default: "auto".
+    teams : int, optional
+        That many teams, in place of ``mode``.
+    thin_by : int
+        Steps per kept one. Default: 1.
+    seconds : float
+        One evaluation of log_prob, for auto. Default: 0, it costs less than a message.
+    vectorized : bool
+        Whether log_prob takes in many rows at once: auto never splits them. Default: False.
+    groups : tuple of tuple of int
+        Ranks that evaluate log_prob together, in the order of the first of each. Default: each
+        rank by itself.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    UsageError
+        If an ensemble would get no step.
+
+    """
+    remarks = []
+    ranks, size, width = size, len(groups) or size, len(groups[0]) if groups else 1
+    each = "rank" if width == 1 else "group"
+    who = "ranks" if width == 1 else f"groups of {width} ranks"  # that evaluate log_prob
+    open_ended, known_burnin = isinstance(nsteps, str), None if isinstance(burnin, str) else burnin
+    nsteps = MOST_STEPS if isinstance(nsteps, str) else nsteps
+    if nensembles is None:
+        nensembles = 1
+        if teams is not None:
+            nensembles = min(teams, nsteps)
+        elif mode == "auto":
+            nensembles = min(max(_ENSEMBLES, -(-2 * size // nwalkers)), nsteps)
+        elif mode == "split":
+            most = nsteps
+            if known_burnin and not open_ended:
+                most = nsteps // -(-known_burnin // thin_by)
+            nensembles = max(1, min(size, nsteps, most))
+            if nensembles < size:
+                remarks.append(
+                    f"{nensembles} ensembles for {size} {who}: with one per {each} each would "
+                    f"get fewer production steps than its {burnin} burn-in steps"
+                )
+    if nensembles > nsteps:
+        raise UsageError(
+            f"nsteps is {nsteps}, the total over all ensembles, and nensembles is {nensembles}: "
+            f"each needs a step at least; use --nsteps {nensembles} or more"
+        )
+    used = size
+    if teams is None and mode == "auto":
+        nteams = _nteams(size, nensembles, 0.0 if vectorized else seconds)
+        if vectorized or seconds <= _MESSAGE:
+            used = nteams
+    else:
+        wanted = teams if teams is not None else (size if mode == "split" else 1)
+        nteams = min(wanted, size, nensembles)
+    if teams is not None and nteams < teams:
+        short = f"{size} {who}" if size <= nensembles else f"{nensembles} ensembles"
+        remarks.append(f"{nteams} teams in place of {teams}: there are only {short}")
+    if used < size:
+        why = "a vectorized log_prob takes in half an ensemble at once"
+        if not vectorized:
+            why = f"log_prob ({duration_text(seconds)}) costs less than a message to another rank"
+        be = "is" if size - used == 1 else "are"
+        remarks.append(
+            f"{size - used} of {size} {who} {be} idle, there being {nensembles} ensembles: {why}; "
+            f"--nensembles {size} gives each one of its own"
+        )
+    shares = _shares(nsteps, nensembles)
+    plan_teams = _teams(used, nensembles, nteams)
+    remarks += _waste(plan_teams, used, nensembles, nwalkers, who)
+    if groups:
+        roots = [group[0] for group in groups]
+        plan_teams = tuple(Team([roots[i] for i in t.ranks], t.ensembles) for t in plan_teams)
+    return Plan(
+        ranks,
+        plan_teams,
+        shares,
+        known_burnin,
+        thin_by,
+        nwalkers,
+        tuple(remarks),
+        open_ended,
+        groups,
+    )
+
+
+def _nteams(size: int, nensembles: int, seconds: float) -> int:
+    """Return the number of teams that suits the cost of log_prob.
+
+    Where ranks share out evenly one to an ensemble or more there is nothing to send. Else a wide
+    team, whose ranks are never short of a task as long as any of its ensembles has one, unless it
+    is so wide that its root would spend its time on sending them out.
+    """
+    if seconds <= _MESSAGE or nensembles % size == 0:
+        return min(size, nensembles)
+    even = [t for t in range(1, min(size, nensembles) + 1) if size % t == 0 == nensembles % t]
+    light = [t for t in even if size // t * _MESSAGE <= _ROOT_SHARE * seconds]
+    return light[0] if light else even[-1]
+
+
+def _shares(total: int, parts: int) -> tuple[int, ...]:
+    """Share ``total`` exactly; the shares differ by at most one, larger ones first."""
+    base, extra = divmod(total, parts)
+    return tuple(base + (i < extra) for i in range(parts))
+
+
+def _blocks(total: int, parts: int) -> list[range]:
+    ends = [0]
+    for share in _shares(total, parts):
+        ends.append(ends[-1] + share)
+    return [range(a, b) for a, b in itertools.pairwise(ends)]
+
+
+def _teams(size: int, nensembles: int, nteams: int) -> tuple[Team, ...]:
+    # both shares put the larger blocks first, so that wider teams serve more ensembles
+    pairs = zip(_blocks(size, nteams), _blocks(nensembles, nteams), strict=True)
+    return tuple(Team(ranks, ensembles) for ranks, ensembles in pairs)
+
+
+def _waste(
+    teams: tuple[Team, ...], size: int, nensembles: int, nwalkers: int, who: str
+) -> list[str]:
+    """Say which ranks, or groups of them, this shape leaves idle, and what would use them."""
+    remarks = []
+    useful = sum(min(len(t.ranks), len(t.ensembles) * nwalkers // 2) for t in teams)
+    if useful < size:
+        more = -(-size // (nwalkers // 2))
+        remarks.append(
+            f"{size - useful} of {size} {who} have nothing to do: an ensemble of {nwalkers} "
+            f"walkers can use {nwalkers // 2} at once; use --nensembles {more} or more"
+        )
+    half = nwalkers // 2
+    for team in teams[:1]:  # the widest
+        width = len(team.ranks)
+        rounds = -(-half // width)
+        used = half / (rounds * width)
+        if len(team.ensembles) == 1 and 1 < width <= half and used < 0.9:
+            remarks.append(
+                f"{half} evaluations at a time over {width} {who} take {rounds} rounds, which "
+                f"use {100 * used:.0f}% of the ranks' time; --nwalkers {2 * width * rounds} would "
+                "use all, and several ensembles in a team fill each other's gaps"
+            )
+    load = [len(t.ensembles) / len(t.ranks) for t in teams]
+    share = nensembles / size / max(load)
+    if share < 0.9:
+        remarks.append(
+            f"the teams are uneven, and finish apart: about {100 * share:.0f}% of the ranks' time "
+            f"is used; --nensembles {_even(size, nensembles)} would share out evenly"
+        )
+    return remarks
+
+
+def _even(size: int, nensembles: int) -> int:
+    """Return the number of ensembles nearest to ``nensembles`` that shares out evenly."""
+    good = [k for k in range(1, max(size, nensembles) + size) if k % size == 0 or size % k == 0]
+    return min(good, key=lambda k: (abs(k - nensembles), k))

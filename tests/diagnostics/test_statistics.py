@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fake_run import Readable, ar1, header
-from pmcmc.diagnostics import statistics as module
+from pmcmc.diagnostics import values as module
 from pmcmc.diagnostics.statistics import ChainStatistics
 from pmcmc.diagnostics.summarize import summarize
 from pmcmc.diagnostics.verdict import assess
@@ -34,7 +34,7 @@ def test_which_walkers_and_rows_are_read(rng, monkeypatch):
         assert (statistics.row_stride, statistics.series_stride) == (stride, 1)
         for i in range(4):
             read = zip(
-                statistics.values(i), statistics._series(i), reader.chain, reader.log_prob,
+                statistics.values(i), statistics.series(i), reader.chain, reader.log_prob,
                 strict=True,
             )  # fmt: skip
             for values, series, chain, log_prob in read:

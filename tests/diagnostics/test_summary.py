@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pmcmc
-from pmcmc.diagnostics import statistics as module
+from pmcmc.diagnostics import values as module
 from pmcmc.diagnostics.advice import Continuation
 from pmcmc.diagnostics.statistics import ChainStatistics
 from pmcmc.diagnostics.summary import Summary

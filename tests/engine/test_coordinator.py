@@ -6,6 +6,7 @@ import pytest
 
 from pmcmc.engine.coordinator import Coordinator
 from pmcmc.engine.messages import Blocks, Progress
+from pmcmc.storage.writer import RunWriter
 
 
 class Store:
@@ -17,8 +18,10 @@ class Store:
         self.steps, self.written = [0, 0], []
         self.header = SimpleNamespace(burnin=0, thin_by=1)
 
-    def lacks(self, block):
-        return block.steps > self.steps[block.ensemble]
+    def lacking(self, blocks):
+        return [block for block in blocks if block.steps > self.steps[block.ensemble]]
+
+    write = RunWriter.write
 
     def commit(self, blocks, status="running"):
         for block in blocks:

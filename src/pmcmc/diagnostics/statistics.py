@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,19 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ..storage.reader import RunReader
-from ..storage.unwrapped import UnwrappedReader, circular_mean
 from . import estimators
 from .moments import Moments, Sums
+from .values import ChainValues
 
 if TYPE_CHECKING:
     from .._types import FloatArray
 
 T = TypeVar("T")
 
-MOST = 2**20  # values of one quantity that are held side by side
-_SERIES = 1024  # rows of an ensemble, at least, that autocorrelation times come from
-_AT_ONCE = 2**23  # values held: 64 MB
-_BLOCK = 2**20  # values read at once
 _RANKED = 2**18  # values of all ensembles that R-hat comes from, about
 _NO_CHANCE = 1e-3  # share of runs that have a walker that never moved by chance
 _RARE, _NOISE = 0.25, 6.0  # share of the median's moves; and so many of its standard deviations
@@ -49,8 +45,8 @@ class Times:
     offsets: FloatArray
 
 
-class ChainStatistics:
-    """Figures of the first rows of each ensemble.
+class ChainStatistics(ChainValues):
+    """Figures of the first rows of each ensemble; parameters and attributes are `ChainValues`'.
 
     Memory is bounded whatever the length of the run. Mean, sd and the stragglers take in all
     draws, in blocks of rows. What needs a quantity's values side by side takes in all walkers at
@@ -59,44 +55,6 @@ class ChainStatistics:
 
     A tau of three such strides or more is found within a few percent, a shorter one too long, by
     up to a stride; ESS is too small then, and never too great.
-
-    Quantity ``i`` is the parameter ``names[i]``; number ``ndim`` is log_prob, and those after it
-    are derived parameters.
-
-    Parameters
-    ----------
-    reader : RunReader
-        Of the run's file; read when a figure is first asked for.
-    rows : sequence of int, optional
-        How many of each ensemble (default: all that were committed).
-    phase : {"ensembles", "burnin"}
-        Kept production steps, or burn-in. Default: "ensembles".
-    discard : int
-        Rows of each ensemble to leave out first. Default: 0.
-    most : int, optional
-        Of one quantity's values that are read (default: ``MOST``).
-    reference : ndarray (ndim,), optional
-        Parameters on circles are read at most half a turn from it. Default: their circular means.
-
-    Attributes
-    ----------
-    names : tuple of str
-        Of the parameters.
-    quantities : tuple of str
-        The names of all: parameters, log_prob, derived parameters.
-    rows : tuple of int
-        Of each ensemble, without those left out.
-    ndraws : int
-        Rows times walkers, over all ensembles.
-    kept, steps : int
-        Rows of the shortest ensemble, and steps, with those that were thinned out.
-    thin_by : int
-        Steps between two rows that are taken.
-    redrawn : dict
-        By ensemble, walkers that were redrawn after burn-in.
-    row_stride, series_stride : int
-        Every so many-th row is read for quantiles and R-hat, and for autocorrelation times.
-
     """
 
     def __init__(
@@ -108,73 +66,17 @@ class ChainStatistics:
         most: int | None = None,
         reference: FloatArray | None = None,
     ) -> None:
-        header = self.header = reader.header
-        if rows is None:
-            rows = [int(n) for n in (reader.rows if phase == "ensembles" else reader.burnin_rows)]
-        self._phase, self._stops = phase, rows
-        self._discard = discard
-        self.names = header.names
-        derived = header.derived_names if phase == "burnin" else reader.derived_names
-        self.quantities = (*header.names, "log_prob", *derived)
-        self.rows = tuple(max(0, n - discard) for n in rows)
-        self.nensembles, self.nwalkers, self.ndim = len(rows), header.nwalkers, header.ndim
-        self.ndraws = sum(self.rows) * self.nwalkers
-        self.kept = min(self.rows)
-        self.redrawn = {e: start.redrawn for e, start in reader.starts.items()}
-        self.thin_by = header.thin_by if phase == "ensembles" else 1
-        self.steps = self.kept * self.thin_by
-        self.row_stride = max(1, -(-self.ndraws // (most or MOST)))
-        self.series_stride = min(self.row_stride, max(1, max(self.rows) // _SERIES))
-        self.reference, self._reader = reference, reader
-        if header.circles:
-            mean = self._circular_means(reader) if reference is None else reference
-            self.reference = mean
-            self._reader = UnwrappedReader(reader, header.circles, mean)
-        self._values: dict[int, list[FloatArray]] = {}
+        super().__init__(reader, rows, phase, discard, most, reference)
         self._times: dict[int, Times] = {}
         self._tail_times: dict[int, float] = {}
         self._quantiles_of: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {}
         self._r_hats: dict[int, float] = {}
-
-    def _circular_means(self, reader: RunReader) -> FloatArray:
-        """Return those of all draws."""
-        with reader.open() as opened:
-            blocks = (
-                opened.values("chain", e, at, self._phase)
-                for e in range(self.nensembles)
-                for at in self._blocks(e, self.nwalkers * self.ndim)
-            )
-            return circular_mean(blocks, self.header.circles, self.ndim)
 
     def mean(self, i: int) -> float:
         """Return the mean of a quantity's draws; of one on a circle the circular one."""
         if i in self.header.circles.columns and self.reference is not None:
             return float(self.reference[i])
         return float(self.moments.mean[i])
-
-    def values(self, i: int) -> list[FloatArray]:
-        """Return a quantity's values that are read side by side.
-
-        Parameters
-        ----------
-        i : int
-            Its number.
-
-        Returns
-        -------
-        list of ndarray (row, walker)
-            One per ensemble; shared between calls, not to be changed.
-
-        """
-        if i not in self._values:
-            each = max(1, self.ndraws // self.row_stride)
-            wanted = [i]
-            if i != self.ndim:
-                last = self.ndim if i < self.ndim else len(self.quantities)
-                wanted = list(range(i, min(last, i + _AT_ONCE // each + 1)))
-            parts = list(self._read(wanted, self.row_stride))
-            self._values = {j: [part[k] for part in parts] for k, j in enumerate(wanted)}
-        return self._values[i]
 
     def each(self, function: Callable[[int], T], threads: int = 1) -> list[T]:
         """Return what a function of a quantity's number returns, for all quantities in order.
@@ -223,7 +125,7 @@ class ChainStatistics:
         """Return the lesser effective number of draws for its 5% and 95% quantiles."""
         if i not in self._tail_times:
             bounds = self._quantiles(i)[1]
-            times = [estimators.tail_times(c, bounds) for c in self._series(i) if len(c)]
+            times = [estimators.tail_times(c, bounds) for c in self.series(i) if len(c)]
             means = np.mean(times, axis=0) if times else np.array([math.nan])
             self._tail_times[i] = float(np.max(means)) * self.series_stride
         return estimators.effective_size(self.ndraws, self._tail_times[i])
@@ -253,7 +155,7 @@ class ChainStatistics:
         if i not in self._times:
             raw, ranks = np.full((2, self.nensembles), math.nan)
             times = Times(raw, ranks, np.full((self.nensembles, self.nwalkers), math.nan))
-            for e, chain in enumerate(self._series(i)):
+            for e, chain in enumerate(self.series(i)):
                 if not len(chain):
                     continue
                 scores = estimators.normal_scores(chain)
@@ -295,13 +197,15 @@ class ChainStatistics:
             return self._sum_up(reader)
 
     def _sum_up(self, reader: RunReader) -> Moments:
-        bound = estimators.low_bound([self._log_prob(reader, e) for e in range(self.nensembles)])
+        bound = estimators.low_bound(
+            [self.thinned_log_prob(reader, e) for e in range(self.nensembles)]
+        )
         low = np.zeros((self.nensembles, self.nwalkers), dtype=np.int64)
         best = np.full((self.nensembles, self.ndim + 1), math.nan)
         count = len(self.quantities)
         every, core = Sums(count), Sums(count)
         for e in range(self.nensembles):
-            for at in self._blocks(e, self.nwalkers * count):
+            for at in self.blocks(e, self.nwalkers * count):
                 chain = reader.values("chain", e, at, self._phase)
                 log_prob = reader.values("log_prob", e, at, self._phase)
                 below = log_prob < bound
@@ -371,7 +275,7 @@ class ChainStatistics:
     def _count_moves(self, reader: RunReader, e: int) -> FloatArray:
         """Return at how many rows of an ensemble each walker is not where it was before."""
         moves, last = np.zeros(self.nwalkers), None
-        for at in self._blocks(e, self.nwalkers * self.ndim):
+        for at in self.blocks(e, self.nwalkers * self.ndim):
             chain = reader.values("chain", e, at, self._phase)
             if last is not None:
                 chain = np.concatenate([last, chain])
@@ -407,51 +311,9 @@ class ChainStatistics:
         fewer = median - self.moves > _NOISE * np.sqrt(median)
         return np.asarray((self.moves < _RARE * median) & fewer)
 
-    # ---- reading
-
     @property
     def _begun(self) -> npt.NDArray[np.bool_]:
         return np.array(self.rows) > 0
 
     def _mean(self, times: FloatArray) -> float:
         return float(np.mean(times[self._begun])) if any(self.rows) else math.nan
-
-    def _series(self, i: int) -> Iterator[FloatArray]:
-        """Give a quantity's rows that its times come from, ensemble after ensemble."""
-        if self.series_stride == self.row_stride:
-            return iter(self.values(i))
-        return (part[0] for part in self._read([i], self.series_stride))
-
-    def _read(self, wanted: Sequence[int], stride: int) -> Iterator[FloatArray]:
-        """Give (quantity, row, walker) of each ensemble, at every so many-th row.
-
-        Quantities of one kind: parameters, log_prob, or derived ones.
-        """
-        name = "log_prob" if wanted[0] == self.ndim else "chain"
-        derived = wanted[0] > self.ndim
-        with self._reader.open() as reader:
-            for e, rows in enumerate(self.rows):
-                part, done = np.empty((len(wanted), -(-rows // stride), self.nwalkers)), 0
-                for at in self._blocks(e, self.nwalkers * self.ndim, stride):
-                    if derived:
-                        places = [i - self.ndim - 1 for i in wanted]
-                        block = np.moveaxis(reader.derived(e, at, places, self._phase), 2, 0)
-                    else:
-                        block = reader.values(name, e, at, self._phase)
-                        if name == "chain":
-                            block = np.moveaxis(block[:, :, wanted], 2, 0)
-                    count = block.shape[-2]
-                    part[:, done : done + count] = block
-                    done += count
-                yield part
-
-    def _log_prob(self, reader: RunReader, e: int) -> FloatArray:
-        """Return log_prob of one ensemble, thinned where it is long."""
-        step = -(-self.ndraws // MOST) or 1
-        at = slice(self._discard, self._stops[e], step)
-        return reader.values("log_prob", e, at, self._phase)
-
-    def _blocks(self, e: int, width: int, stride: int = 1) -> Iterator[slice]:
-        height = max(1, _BLOCK // width) * stride
-        for start in range(self._discard, self._stops[e], height):
-            yield slice(start, min(start + height, self._stops[e]), stride)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
+from .text import count_text, some_text
 
 Parse = Callable[[str, Any], Any]
 
@@ -349,8 +350,6 @@ def check_width(ranks: int, width: int) -> None:
 
     """
     if ranks % width:
-        from .text import count_text, some_text  # which loads numpy
-
         fits = [str(n) for n in (ranks // width * width, (ranks // width + 1) * width) if n]
         divisors = [str(n) for n in range(1, ranks + 1) if ranks % n == 0]
         raise UsageError(

@@ -5,13 +5,17 @@ They are sent, or written, from where they are, and stay where they arrive.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import io
 import pickle
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+
+from .tracebacks import MODEL_FILE
 
 _APART = 2**16  # bytes of an array that is worth a place of its own
 
@@ -86,7 +90,18 @@ def pack_by_dill(value: Any) -> list[memoryview]:
             # Python shares bytes objects of no byte or one, and its pickler fails over the second
             return obj.__reduce_ex__(5 if obj.nbytes > 1 else 4)
 
-    return pack(value, lambda file, **options: Pickler(file, recurse=True, **options))
+    with _unknown(MODEL_FILE):
+        return pack(value, lambda file, **options: Pickler(file, recurse=True, **options))
+
+
+@contextlib.contextmanager
+def _unknown(prefix: str) -> Iterator[None]:
+    """Let modules be as if nobody could import them: what is theirs goes along whole."""
+    known = {name: sys.modules.pop(name) for name in list(sys.modules) if name.startswith(prefix)}
+    try:
+        yield
+    finally:
+        sys.modules.update(known)
 
 
 def unpicklable(owner: Any) -> str | None:

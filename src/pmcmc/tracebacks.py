@@ -8,6 +8,7 @@ import traceback
 import warnings
 from pathlib import Path
 
+MODEL_FILE = "_pmcmc_model_"  # begins the names of modules that are made of model files
 _OURS = str(Path(__file__).parent) + os.sep
 _EXAMPLES = os.path.join(_OURS, "model", "examples", "")
 # between the user's code and the rest: what calls functions of a model, or tasks of a pool

@@ -304,6 +304,19 @@ def test_a_large_problem_is_there_once_in_each_rank(tmp_path):
         assert all(100e6 < rss < 320e6 for rss in memory), memory
 
 
+def test_a_problem_of_a_model_file(tmp_path):
+    (tmp_path / "a_model.py").write_text(
+        "from pmcmc import stats\nSCALE = 2.0\nclass Width:\n    value = SCALE\n"
+        "parameters = {'a': stats.norm(0, 1)}\n"
+        "def log_likelihood(theta): return -0.5 * theta[0] ** 2 / Width().value\n"
+    )
+    problem = pmcmc.Problem.load(str(tmp_path / "a_model.py"))
+    many = pmcmc.run(problem, ranks=2, nsteps=40, burnin=5, seed=1)
+    np.testing.assert_array_equal(
+        many.get_chain(), pmcmc.run(problem, nsteps=40, burnin=5, seed=1).get_chain()
+    )
+
+
 def test_a_problem_that_cannot_be_sent_says_so():
     def log_prob(theta, numbers):
         return 0.0

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import forks
 from ..errors import ControlFlow, ModelError, UsageError
-from ..tracebacks import traceback_text
+from ..tracebacks import MODEL_FILE, traceback_text
 from .hints import in_package
 
 BUILTIN = ("line",)
@@ -163,7 +163,7 @@ def _import(model: str, path: Path | None) -> ModuleType:
     folder = str(path.resolve().parent)
     if folder not in sys.path:  # so that a model can import its neighbours
         sys.path.insert(0, folder)
-    name = f"_pmcmc_model_{path.stem}"
+    name = f"{MODEL_FILE}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file: its name must end in .py")

@@ -104,6 +104,10 @@ class Plan:
         """
         return next((team for team in self.teams if rank in team.ranks), None)
 
+    def group_of(self, root: int) -> tuple[int, ...]:
+        """Return the ranks that evaluate log_prob together, of which ``root`` is the first."""
+        return next((group for group in self.groups if group[0] == root), (root,))
+
     def number_of_team(self, rank: int) -> int | None:
         """Return for which team a rank works, from 0; None for a rank that is left idle."""
         root = next((group[0] for group in self.groups if rank in group), rank)
@@ -182,7 +186,8 @@ class Plan:
         rows = [f"{'team':>5}  {'ranks':<12}{'ensembles':<12}steps (each)"]
         for i, team in enumerate(self.teams):
             steps = sorted({self.steps[e] for e in team.ensembles})
-            row = f"{i:>5}  {_range(team.ranks):<12}{_range(team.ensembles):<12}{span_text(steps)}"
+            ranks = sorted(r for root in team.ranks for r in self.group_of(root))
+            row = f"{i:>5}  {_range(ranks):<12}{_range(team.ensembles):<12}{span_text(steps)}"
             rows.append(row)
         return "\n".join(rows if len(rows) <= 41 else [*rows[:40], f"  ... {len(rows) - 40} more"])
 

@@ -73,6 +73,12 @@ def test_the_function_imported_into_a_model_is_no_setting(tmp_path):
         (lambda: pmcmc.periodic(0, np.inf), "expected two numbers"),
         (lambda: pmcmc.periodic(0, "x"), "expected two numbers"),
         (lambda: pmcmc.Problem(len, ["a"], periodic={"b": (0, 1)}), "periodic names 'b'"),
+        (
+            lambda: pmcmc.Problem(
+                parameters={"a": pmcmc.periodic(0, 1, stats.norm(0, 0.2))}, log_likelihood=len
+            ),
+            "the prior of a has 0.5 of its mass within the turn",
+        ),
         (lambda: pmcmc.Problem(len, ["a"], periodic={"a": 3}), r"expected \(low, high\)"),
         (lambda: pmcmc.Problem(len, ["a"], periodic=["a"]), "expected names with their turns"),
         (

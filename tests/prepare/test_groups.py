@@ -26,6 +26,16 @@ def test_what_is_left_over_on_hosts_is_put_together_and_said():
     assert "1 of 3 groups of 2 ranks are spread over hosts" in found.remark
 
 
+@pytest.mark.parametrize(
+    ("hosts", "width"), [("abbaaa", 3), ("ababaa", 3), ("abaa", 2), ("cabcab", 2)]
+)
+def test_the_first_of_a_group_is_its_lowest_rank(hosts, width):
+    groups = form_groups(list(hosts), width).ranks
+    assert all(list(group) == sorted(group) for group in groups)
+    assert sorted(rank for group in groups for rank in group) == list(range(len(hosts)))
+    assert groups[0][0] == 0
+
+
 def test_a_width_that_does_not_divide_the_ranks_is_refused():
     with pytest.raises(
         UsageError, match=r"use 6 or 9 ranks, or --ranks-per-evaluation 1, 2, 4, 8"

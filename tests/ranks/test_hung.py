@@ -143,7 +143,7 @@ def test_the_others_are_committed_though_rank_0_is_lost(launch, tmp_path, shape)
         code, said, seconds = running.end()
     assert code in (75, launch.killed_by(9)), said  # mpiexec kills rank 0, which cannot leave
     assert pmcmc_status(launch, tmp_path) == 75
-    assert seconds < 40
+    assert seconds < 80
     assert "keeps Python's own lock there" in said
     assert "steps of other ranks are committed" in said
     assert status(launch, tmp_path)["steps"] > before

@@ -34,3 +34,29 @@ def test_the_same_start_in_every_layout(launch, tmp_path, shape):
         assert "the searches disagree: each ensemble searches widely" in done.stdout
         assert "searches ended at 4 optima" in done.stdout
     assert_same_draws(tmp_path / "x.h5", tmp_path / "alone.h5")
+
+
+def test_a_stop_while_some_ensembles_have_begun(launch, tmp_path):
+    """The others begin, after the resume, at what had been found."""
+    text = MODEL.replace(
+        "def log_likelihood(t):",
+        "import os, signal\nfrom pmcmc.sampler import ball\n"
+        "if os.environ.get('STOP'):\n"
+        "    plain, calls = ball.ball, []\n"
+        "    def stops(*args):\n"
+        "        calls.append(0)\n"
+        "        if len(calls) == 3: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        return plain(*args)\n"
+        "    import pmcmc.sampler.initial\n"
+        "    pmcmc.sampler.initial.ball = stops\n"
+        "def log_likelihood(t):",
+    )
+    (tmp_path / "m.py").write_text(text)
+    line = ["-m", "pmcmc", "m.py", *ARGS, "--output"]
+    done = launch(0, *line, "whole.h5", cwd=tmp_path, timeout=60)
+    assert done.returncode == 0, done.stderr
+    done = launch(0, *line, "x.h5", cwd=tmp_path, timeout=60, env={"STOP": "1"})
+    assert done.returncode == 75, done.stderr
+    done = launch(2, *line, "x.h5", "--resume", cwd=tmp_path, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert_same_draws(tmp_path / "x.h5", tmp_path / "whole.h5")

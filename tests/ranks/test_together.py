@@ -141,6 +141,7 @@ def test_rejected_where_any_rank_fails(launch, tmp_path, what):
 
 def test_a_rank_that_waits_for_one_that_raised_ends_the_job(launch, tmp_path):
     text = "    if rank == 1 and theta[0] > 1: raise ValueError('no')\n" + SHARES
+    text += "\nimport pmcmc.pool.together\npmcmc.pool.together._PATIENCE = 3.0\n"
     done = run(launch, tmp_path, 2, text, 2, "x.h5", "--on-error", "reject", status=1, timeout=40)
     assert "another of the 2 ranks that evaluate it together has not come back" in done.stderr
     assert "ValueError: no (m.py:" in done.stderr
@@ -242,3 +243,20 @@ def test_a_function_that_takes_no_comm_is_refused(launch, tmp_path):
     assert done.returncode == 2
     assert "ranks_per_evaluation is 2, and log_prob takes no comm" in done.stderr
     assert "def log_prob(theta, comm)" in done.stderr
+
+
+def test_a_failure_of_a_member_at_the_first_point(launch, tmp_path):
+    text = "    if rank == 1: raise ValueError('no')\n" + SHARES
+    done = run(launch, tmp_path, 2, text, 2, "x.h5", status=1, timeout=40)
+    assert "log_prob raised ValueError: no on rank 1 of 2" in done.stderr
+    assert "PeerFailed" not in done.stderr
+
+
+def test_a_problem_is_as_it_was_after_a_run_in_groups():
+    def log_prob(theta, comm=None):
+        return -0.5 * float(theta @ theta)
+
+    problem = pmcmc.Problem(log_prob, ndim=1, initial=[0.0])
+    pmcmc.run(problem, ranks_per_evaluation=1, nsteps=20, burnin=2, nwalkers=4)
+    assert problem.log_prob(np.zeros(1)) == 0.0
+    pmcmc.run(problem, nsteps=20, burnin=2, nwalkers=4)

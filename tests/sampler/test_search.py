@@ -9,9 +9,9 @@ from scipy import stats
 import pmcmc
 from pmcmc.model.periodic import Circles
 from pmcmc.sampler.climb import NormalScale
-from pmcmc.sampler.optima import Optimum, pool_optima
+from pmcmc.sampler.optima import Optimum, Pool, pool_optima
 from pmcmc.sampler.rng import streams
-from pmcmc.sampler.search import MapSearch, search_alone
+from pmcmc.sampler.search import MapSearch, search_alone, search_widely
 
 NONE = Circles({}, ["a", "b"])
 WIDE = {"x": stats.uniform(-20, 40), "y": stats.uniform(-20, 40)}
@@ -107,7 +107,7 @@ def test_both_of_two_modes_are_seen_over_16_ensembles(seed):
     assert right + left == 16
     assert right >= 3
     assert left >= 1
-    told = json.loads(result.reader.header.origin["start"])
+    told = json.loads(result.reader.header.origin["start"])["optima"]
     assert [round(one["weight"], 1) for one in told] == [0.7, 0.3]
 
 
@@ -124,6 +124,38 @@ def test_a_phase_has_no_edge_where_a_search_ends():
         pool = search_alone(problem, 8, np.random.default_rng(seed), problem.evaluate)
         assert pool.optima[0].theta[0] == pytest.approx(2 * np.pi - 0.3, abs=0.01)
         assert len(pool.optima) == 1
+
+
+def test_the_mass_of_a_mode_near_a_bound():
+    """Correlations count also where one parameter's bound is nearer than its width."""
+    cov = np.array([[1.0, 0.95, 0.0], [0.95, 1.0, 0.0], [0.0, 0.0, 1.0]]) * 0.01
+    inverse, middle = np.linalg.inv(cov), np.array([1.0, 1.0, 0.05])
+    priors = {"a": stats.uniform(-5, 10), "b": stats.uniform(-5, 10), "c": stats.uniform(0, 5)}
+    problem = pmcmc.Problem(
+        parameters=priors,
+        log_likelihood=lambda t: float(-0.5 * (t - middle) @ inverse @ (t - middle)),
+    )
+    problem.probe()
+    one = search_alone(problem, 32, np.random.default_rng(1), problem.evaluate).optima[0]
+    exact = 0.5 * np.linalg.slogdet(2 * np.pi * cov)[1] - np.log(10 * 10 * 5)
+    assert one.log_mass == pytest.approx(exact, abs=0.3)
+
+
+def test_a_wide_search_that_finds_nothing_adds_nothing():
+    def nowhere(theta):
+        return 0.0 if abs(theta[0] - 3.0) < 1e-9 else -np.inf
+
+    problem = pmcmc.Problem(parameters=WIDE, log_likelihood=nowhere)
+    draws = np.random.default_rng(1).uniform(-10, 0, (40, 2))
+    problem.returns.infer_from(0.0)
+    assert search_widely(problem, draws, np.random.default_rng(1), problem.evaluate) == []
+
+
+def test_a_pool_is_read_as_it_was_written():
+    pool = pool_optima({0: [optimum((0.0, 0.0), 0.0), optimum((5.0, 0.0), -1.0)]}, NONE)
+    assert Pool.read(pool.record(True)) == (pool, True)
+    for text in ("", "[]", "{}", '{"wide": 1, "optima": []}', '{"wide": true, "optima": [1]}'):
+        assert Pool.read(text) is None
 
 
 # ---- an orbit with a wide prior of its period

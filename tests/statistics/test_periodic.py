@@ -6,6 +6,7 @@ import pytest
 from scipy.special import ive
 
 import pmcmc
+from pmcmc.results.tables import comparison
 from pmcmc.sampler import periodic as moves_module
 from pmcmc.sampler.rng import streams
 from reference import plain_emcee
@@ -114,3 +115,24 @@ def test_the_figures_of_a_phase_at_the_seam():
     assert row.r_hat < 1.05
     assert "periodic: phase (0 to 6.28319)" in str(summary)
     assert summary.to_dict()["periodic"] == {"phase": [0.0, TURN]}
+
+
+def test_a_cut_and_a_comparison_of_a_phase(tmp_path):
+    one, two = (
+        pmcmc.run(problem(), seed=s, nsteps=800, burnin=100, output=tmp_path / f"{s}.h5")
+        for s in (2, 3)
+    )
+    assert one.cut(discard=20).summary().rows[0].q16 < TURN
+    assert one.cut(discard=20).summary().acceptance.min() > 0
+    found = comparison([one, two])["parameters"][0]
+    assert abs(found["in_mcse"][1]) < 6
+
+
+def test_the_error_of_a_mean_direction_that_little_is_known_of():
+    given = pmcmc.Problem(
+        parameters={"phase": pmcmc.periodic(0, TURN)}, log_likelihood=lambda t: 0.1 * np.cos(t[0])
+    )
+    rows = [pmcmc.run(given, nsteps=400, burnin=50, seed=s).summary().rows[0] for s in range(8)]
+    off = [abs((row.mean + np.pi) % TURN - np.pi) / row.mcse for row in rows]
+    assert max(off) < 5
+    assert rows[0].mcse > 0.1 * rows[0].sd / np.sqrt(rows[0].ess_bulk)

@@ -119,7 +119,21 @@ class ChainStatistics(ChainValues):
     def mcse(self, i: int) -> float:
         """Return the Monte Carlo standard error of a quantity's mean."""
         size = estimators.effective_size(self.ndraws, self._mean(self.times(i).raw))
-        return float(self.moments.sd[i]) / math.sqrt(size) if size > 0 else math.nan
+        return self._spread(i) / math.sqrt(size) if size > 0 else math.nan
+
+    def _spread(self, i: int) -> float:
+        """Return the sd that the error of a mean comes from; on a circle that of its direction.
+
+        There it is sd(sin) / R, where R is the length of the mean of unit vectors (Mardia & Jupp
+        2000, 4.1): far more than the sd of values where they are spread over all the circle.
+        """
+        circles = self.header.circles
+        if i not in circles.columns or self.reference is None:
+            return float(self.moments.sd[i])
+        radian = float(circles.turn[circles.columns.index(i)]) / (2 * math.pi)
+        angles = np.concatenate([v.ravel() for v in self.values(i)]) - self.reference[i]
+        length = float(np.cos(angles / radian).mean())
+        return radian * float(np.sin(angles / radian).std()) / max(length, 1e-9)
 
     def ess_tail(self, i: int) -> float:
         """Return the lesser effective number of draws for its 5% and 95% quantiles."""

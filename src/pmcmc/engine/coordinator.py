@@ -14,7 +14,7 @@ from ..errors import ControlFlow
 from ..mpi.control import ControlChannel
 from ..prepare.output import OutputClaim
 from ..prepare.setup import Setup
-from ..sampler.optima import Optimum, pool_optima
+from ..sampler.optima import Optimum, Pool, pool_optima
 from ..sampler.state import Block
 from ..storage.writer import RunWriter
 from .convergence import Action, ConvergenceChecks, Decision, figures
@@ -108,6 +108,8 @@ class Coordinator:
         self._next_figures = self._called + _FIRST_FIGURES
         self._optima: dict[int, list[Optimum]] = {}  # by ensemble
         self._searched_widely = False
+        self._to_begin = setup.plan.nensembles  # ensembles that have no state yet
+        self._known_start: tuple[Pool, bool] | None = None
         self._arrived: list[Block] = []  # as messages
         self._asked: float | None = None  # when they were asked for
         self._replies = 0  # that are still to come
@@ -135,9 +137,12 @@ class Coordinator:
             if self._checks.due_at_once(self.store.steps):
                 self._check()
             reader = self.store.read()
+            self._known_start = Pool.read(reader.header.origin.get("start", ""))
         burnin = self.store.header.burnin if self._checks.settled else None
+        self._to_begin = 0
         for team in self._setup.plan.teams:
             states = [reader.saved(e) if reader is not None else None for e in team.ensembles]
+            self._to_begin += sum(state is None for state in states)
             self._control.send(Restart(states, burnin), to=team.root)
         self._begun = True
         self._set_limit()
@@ -199,18 +204,20 @@ class Coordinator:
 
     def _pool_optima(self) -> None:
         """Where all ensembles have told of theirs: let them begin, or first search widely."""
-        if len(self._optima) < self._setup.plan.nensembles:
+        if len(self._optima) < self._to_begin:
             return
         pool = pool_optima(self._optima, self._setup.header.circles)
-        self._optima = {}
-        if not (pool.is_plain or self._searched_widely):
+        self._optima, plain = {}, pool.is_plain
+        if self._known_start is not None:  # of the file, where some have begun already
+            pool, plain = self._known_start[0], not self._known_start[1]
+        if not (plain or self._searched_widely):
             self._searched_widely = True
             self._reporter.say(
                 f"  {'start':<10} the searches disagree: each ensemble searches widely"
             )
             self._tell_roots(Begin(None))
             return
-        self.store.add_origin("start", pool.record())
+        self.store.add_origin("start", pool.record(self._searched_widely))
         self._reporter.say(f"  {'start':<10} {pool.text()}")
         self._tell_roots(Begin(pool))
 

@@ -16,12 +16,14 @@ from ..mpi.waiting import wait_until
 from ..options import RunOptions
 from ..prepare.output import OutputClaim
 from ..sampler.state import Block
+from ..storage.lock import BEAT, holder
 from ..storage.writer import RunWriter
 from ..text import count_text
 from .messages import SendBlocks
 from .state import RunState
 
 _WITHOUT_ROOT = 15.0  # seconds after the grace for rank 0 to end the run; one more for each rank
+_SILENT, _LOOK = 2 * BEAT + 5.0, 2.0  # seconds without a sign of life; between looks
 _TO_ARRIVE = 3.0  # seconds for the blocks of the other ranks
 _TO_END = 30.0  # seconds for another rank that does all this
 
@@ -57,8 +59,14 @@ class Deputy:
     def is_due(self) -> bool:
         """Whether rank 0 has not ended the run in time, and it is this rank's turn to do so."""
         rank = self._control.rank
-        late = rank > 0 and self._state.overdue > _WITHOUT_ROOT + rank
-        return late and time.monotonic() > self._after
+        now = time.monotonic()
+        if rank == 0 or self._state.overdue < _WITHOUT_ROOT + rank or now < self._after:
+            return False
+        self._after = now + _LOOK
+        place = self._output.place
+        found = None if place is None else holder(place.path)
+        # the lock's sign of life comes from a thread, also while rank 0 writes
+        return found is None or found[1] > _SILENT
 
     def end(self, own: list[Block], listen: Callable[[], None]) -> NoReturn:
         """Commit what all ranks but rank 0 have, and end all ranks.

@@ -113,7 +113,7 @@ class RankLoop:
         root = team is not None and rank == team.root
         comm = control.comm.Split(UNDEFINED if team is None else plan.teams.index(team), rank)
         roots = control.comm.Split(0 if root else UNDEFINED, rank)
-        threads = any_thread(beside_model=plan.width > 1)
+        threads = any_thread(beside_model=group is not None)
         self.standby = Standby(watch, self._stand_in, state.stop, self._fail, threads)
         self.numbers = range(0) if team is None else team.ensembles
         self.team_ranks = () if team is None else team.ranks

@@ -138,6 +138,7 @@ def execute(
 
     """
     began, output = time.time(), OutputClaim(found.get("output"))
+    problem: Problem | None = None
     control = ControlChannel(ranks)
     caught = watch or SignalWatch()
     guard, surroundings = ExitGuard(control.where), Surroundings()
@@ -160,7 +161,7 @@ def execute(
             for remark in setup.remarks:
                 reporter.warn(remark)
             shared = any(len(t.ranks) > 1 for t in setup.plan.teams)
-            threads = comm_module.any_thread(beside_model=setup.plan.width > 1)
+            threads = comm_module.any_thread(beside_model=group is not None)
             if shared and setup.options.schedule != "static" and not threads:
                 reporter.remark(comm_module.ROOT_ONLY_DISPATCHES)
             reporter.intend(problem, setup)
@@ -189,10 +190,13 @@ def execute(
             surroundings.restore()
             reporter.stop()
             output.release()
+            if problem is not None:
+                problem.part()
             control.end(exc)
         surroundings.restore()
         output.release()
         control.close()
+        problem.part()
     note_team(None)
     if setup.options.keep_scratch and (kept := kept_scratch()):
         reporter.say(f"scratch folders are kept, as {kept[0]}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import EvaluationError
+from ..errors import ControlFlow, EvaluationError
 from .checks import call_initial
 from .failures import bad_output, raised
 from .outputs import BadOutput, OutputFormat, has_parts
@@ -69,7 +69,7 @@ def try_points(
         try:
             given = theta[None].copy() if returns.vectorized else theta.copy()
             result = caller.once(posterior.log_prob, given)
-        except (KeyboardInterrupt, EvaluationError):
+        except (KeyboardInterrupt, EvaluationError, ControlFlow):
             raise
         except BaseException as exc:
             if rejecting and isinstance(exc, Exception | TookTooLong) and n < len(points):

@@ -90,7 +90,7 @@ class Parameters:
                     continue
                 if isinstance(value, Periodic):
                     turns[name] = value.low, value.high
-                    priors.append(Prior(name, _frozen(value)))
+                    priors.append(Prior(name, _frozen(name, value)))
                 else:
                     priors.append(Prior(name, value))
             names = tuple(p.name for p in priors)
@@ -133,10 +133,20 @@ class Parameters:
         return whole
 
 
-def _frozen(value: Periodic) -> Any:
+def _frozen(name: str, value: Periodic) -> Any:
     """Return the prior of a parameter on a circle."""
     if value.prior is None:
         return stats.uniform(value.low, value.high - value.low)
+    try:
+        within = float(value.prior.cdf(value.high) - value.prior.cdf(value.low))
+    except Exception:
+        return value.prior  # no distribution, as Prior will say
+    if not abs(within - 1) < 1e-6:
+        raise ModelError(
+            f"the prior of {name} has {within:.3g} of its mass within the turn from "
+            f"{value.low:g} to {value.high:g}: expected all, as stats.vonmises(2, loc=1) has on a "
+            "turn of 2 pi"
+        )
     return value.prior
 
 

@@ -291,6 +291,10 @@ class Problem:
         group.rejecting = self.rejecting
         group.patience = math.inf if limit is None else limit.patience
 
+    def part(self) -> None:
+        """Evaluate log_prob alone again, where it was joined to a group."""
+        self.posterior.group = None
+
     def take_part(self, theta: FloatArray, comm: Comm, where: str = "") -> None:
         """Call the function for an evaluation of another rank's, which takes its value.
 

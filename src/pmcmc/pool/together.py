@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .._types import Comm, FloatArray, Tick
 
 _CALL, _FAILURE = 1, 2  # tags
-_PATIENCE = 4.0  # seconds for the others of a call that failed, beyond thrice the longest so far
+_PATIENCE = 60.0  # seconds for the others of a call that failed, beyond thrice the longest so far
 
 
 class EvaluationGroup:
@@ -63,6 +63,7 @@ class EvaluationGroup:
         self.describe: Callable[[FloatArray], str] = lambda theta: ""
         self._for_model = comm.Dup()
         self._sent: list[Any] = []
+        self._flags: Any = None
         self._longest = 0.0  # seconds of a call, so far
         self._status = MPI.Status()
 
@@ -169,6 +170,7 @@ class EvaluationGroup:
         mine = np.array([failure is not None], dtype=np.uint8)
         theirs = np.zeros(self.size, dtype=np.uint8)
         request, since = self.comm.Iallgather(mine, theirs), time.monotonic()
+        self._flags = request, mine, theirs  # MPI may still write, where the wait is left
         most = min(self.patience, _PATIENCE + 3 * max(self._longest, took))
 
         def all_are_back() -> bool:

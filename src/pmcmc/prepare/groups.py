@@ -67,6 +67,7 @@ def form_groups(hosts: Sequence[str], width: int) -> Groups:
         whole = len(ranks) // width * width
         groups += [tuple(ranks[i : i + width]) for i in range(0, whole, width)]
         over += ranks[whole:]
+    over.sort()  # the first of a group is its root
     spread = [tuple(over[i : i + width]) for i in range(0, len(over), width)]
     remark = ""
     if spread:

@@ -13,6 +13,7 @@ import numpy as np
 from .._version import __version__
 from ..diagnostics.summary import Summary
 from ..diagnostics.table import periodic_lines
+from ..sampler.optima import Pool
 from ..storage.timings import OWN
 from ..text import announced, count_text, duration_text, progress_bar, some_text, span_text
 from .html import MADE_BY, escape, fixed_line, image, parameters_table, png, table, verdict_box
@@ -263,11 +264,12 @@ def _settings(result: Result) -> list[tuple[str, str]]:
 
 def _start_text(record: str) -> str:
     """Return the optima round which ensembles began, in words."""
-    try:
-        optima = [(float(one["log_prob"]), float(one["weight"])) for one in json.loads(record)]
-    except (ValueError, TypeError, KeyError):
-        return record
-    some = [f"log_prob {value:.6g} (mass {weight:.2g})" for value, weight in optima if weight]
+    read = Pool.read(record)
+    if read is None:
+        return "not told"
+    optima = read[0].optima
+    pairs = zip(optima, read[0].weights, strict=True)
+    some = [f"log_prob {one.log_prob:.6g} (mass {weight:.2g})" for one, weight in pairs if weight]
     found = "1 optimum" if len(optima) == 1 else f"{len(optima)} optima"
     return f"{found} found; begun at {some_text(some, 5)}"
 

@@ -145,10 +145,11 @@ def comparison(results: Sequence[Result]) -> dict[str, Any]:
         If they have no parameter in common.
 
     """
-    tables = []
+    tables, turns = [], dict[str, float]()
     for result in results:
         summary = result.summary()
         tables.append({row.name: row for row in (*summary.rows, *summary.derived)})
+        turns |= {name: high - low for name, (low, high) in summary.periodic.items()}
     names = [name for name in tables[0] if all(name in table for table in tables)]
     if not names:
         raise UsageError("these runs have no parameter in common")
@@ -156,6 +157,8 @@ def comparison(results: Sequence[Result]) -> dict[str, Any]:
     for name in names:
         rows = [table[name] for table in tables]
         gaps = [row.mean - rows[0].mean for row in rows]
+        if name in turns:  # the short way round
+            gaps = [math.remainder(gap, turns[name]) for gap in gaps]
         errors = [math.hypot(row.mcse, rows[0].mcse) for row in rows]
         sds = [math.hypot(row.sd, rows[0].sd) / math.sqrt(2) for row in rows]
         found.append(

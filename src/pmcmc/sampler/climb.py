@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .._types import FloatArray
 
 _EDGE = 8.0  # within this many standard normal sigmas of each prior
-_LOOKS = 12  # of the search for widths
+_LOOKS, _NEARER = 12, 8  # of the search for widths, and for steps that do not reach a bound
 _RESTARTS, _GAIN = 5, 0.1  # of the best of them, as long as it gains so much log_prob
 BAD = 1e100  # for -log_prob where log_prob is -inf
 MOST_SECOND = 40  # parameters: with more, second derivatives cost too much
@@ -170,22 +170,42 @@ def _with_mass(
     """Return an optimum with its widths and Laplace's estimate of its mass."""
     width = _local_width(problem, theta, log_prob, evaluate)
     curvature = None
-    ndim = len(theta)
-    if 1 < ndim <= MOST_SECOND:
-        one, two = np.triu_indices(ndim, 1)
-        steps = np.zeros((4, len(one), ndim))
-        rows = np.arange(len(one))
-        for k, (a, b) in enumerate([(1, 1), (1, -1), (-1, 1), (-1, -1)]):
-            steps[k, rows, one], steps[k, rows, two] = a * width[one], b * width[two]
-        alone = np.vstack([np.diag(width), -np.diag(width)])
-        values = evaluate(theta + np.vstack([alone, steps.reshape(-1, ndim)])).log_prob
-        up, down, pairs = values[:ndim], values[ndim : 2 * ndim], values[2 * ndim :]
-        if np.isfinite(values).all():
-            pairs = pairs.reshape(4, -1)
-            curvature = np.diag(2 * log_prob - up - down)
-            curvature[one, two] = (pairs[1] + pairs[2] - pairs[0] - pairs[3]) / 4
-            curvature[two, one] = curvature[one, two]
+    if 1 < len(theta) <= MOST_SECOND:
+        curvature = _curvature(theta, log_prob, width, evaluate)
     return laplace(theta, log_prob, width, curvature)
+
+
+def _curvature(
+    theta: FloatArray, log_prob: float, width: FloatArray, evaluate: Evaluate
+) -> FloatArray:
+    """Return the negative second derivatives in units of the widths, by central differences.
+
+    Steps are shorter where a bound is near. A parameter on a bound itself is left out: its width
+    alone counts.
+    """
+    ndim, step = len(theta), width.copy()
+    for _ in range(_NEARER):
+        values = evaluate(theta + np.vstack([np.diag(step), -np.diag(step)])).log_prob
+        up, down = values[:ndim], values[ndim:]
+        inside = np.isfinite(up) & np.isfinite(down)
+        if inside.all():
+            break
+        step = np.where(inside, step, step / 2)
+    one, two = np.triu_indices(ndim, 1)
+    some = inside[one] & inside[two]
+    one, two = one[some], two[some]
+    curvature = np.diag(np.where(inside, 2 * log_prob - up - down, 1.0))
+    if len(one):
+        steps, rows = np.zeros((4, len(one), ndim)), np.arange(len(one))
+        for k, (a, b) in enumerate([(1, 1), (1, -1), (-1, 1), (-1, -1)]):
+            steps[k, rows, one], steps[k, rows, two] = a * step[one], b * step[two]
+        pairs = evaluate(theta + steps.reshape(-1, ndim)).log_prob.reshape(4, -1)
+        with np.errstate(invalid="ignore"):
+            mixed = (pairs[1] + pairs[2] - pairs[0] - pairs[3]) / 4
+        mixed = np.where(np.isfinite(pairs).all(axis=0), mixed, 0.0)
+        curvature[one, two] = curvature[two, one] = mixed
+    unit = np.where(inside, width / step, 1.0)
+    return np.asarray(curvature * np.outer(unit, unit))
 
 
 def _local_width(

@@ -216,7 +216,12 @@ def fewest_walkers(moves: Moves, ndim: int) -> tuple[int, str]:
         if isinstance(move, emcee.moves.KDEMove):
             needs.append((2 * (ndim + 1), "the kde move"))
         if isinstance(move, emcee.moves.WalkMove | emcee.moves.DEMove):
-            needs.append((max(4, 2 * ndim), f"the {type(move).__name__[:-4].lower()} move"))
+            needs.append(
+                (
+                    max(4, 2 * ndim),
+                    f"the {type(move).__name__.removeprefix('Periodic')[:-4].lower()} move",
+                )
+            )
         if isinstance(move, emcee.moves.DESnookerMove):
             needs.append((max(4, 2 * ndim), "the desnooker move"))
     return max(needs, key=lambda need: need[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,19 +91,35 @@ class Pool:
             f"with mass, drawn by it: {told}"
         )
 
-    def record(self) -> str:
-        """Return them as JSON, for the file."""
-        return json.dumps(
-            [
-                {
-                    "theta": one.theta,
-                    "log_prob": one.log_prob,
-                    "weight": weight,
-                    "found": one.found,
-                }
-                for one, weight in zip(self.optima, self.weights, strict=True)
-            ]
-        )
+    @classmethod
+    def read(cls, record: str) -> tuple[Pool, bool] | None:
+        """Return what ``record`` wrote, and whether it was found widely; None if it is no such."""
+        try:
+            told = json.loads(record)
+            optima = tuple(
+                Optimum(
+                    tuple(map(float, one["theta"])),
+                    float(one["log_prob"]),
+                    float(one["log_mass"]),
+                    tuple(map(float, one["sd"])),
+                    tuple(map(float, one["width"])),
+                    int(one["found"]),
+                )
+                for one in told["optima"]
+            )
+            weights = tuple(float(one["weight"]) for one in told["optima"])
+        except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
+            return None
+        right = bool(weights) and min(weights) >= 0 and abs(sum(weights) - 1) < 1e-9
+        return (cls(optima, weights), bool(told["wide"])) if right else None
+
+    def record(self, wide: bool) -> str:
+        """Return them as JSON, for the file; ``wide``: after a wide search."""
+        optima = [
+            asdict(one) | {"weight": weight}
+            for one, weight in zip(self.optima, self.weights, strict=True)
+        ]
+        return json.dumps({"wide": wide, "optima": optima})
 
 
 def pool_optima(found: Mapping[int, Sequence[Optimum]], circles: Circles) -> Pool:

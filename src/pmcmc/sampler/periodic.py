@@ -45,7 +45,19 @@ def _on_circles(move: Any, circles: Circles) -> Any:
     return made
 
 
-class _Ensemble:
+class _Single:
+    """A move of each walker by itself."""
+
+    _circles: Circles
+
+    def propose(self, model: Any, state: Any) -> Any:
+        """Take a step of the whole ensemble; emcee calls it."""
+        state, accepted = super().propose(model, state)  # type: ignore[misc]
+        state.coords = self._circles.wrap(state.coords)
+        return state, accepted
+
+
+class _Ensemble(_Single):
     """A move that proposes from the other part of the ensemble.
 
     Notes
@@ -71,15 +83,3 @@ class _Ensemble:
         if not isinstance(self, emcee.moves.DEMove | emcee.moves.WalkMove):
             factors = np.where(circles.are_near(q, reference), factors, -np.inf)
         return circles.wrap(q), factors
-
-
-class _Single:
-    """A move of each walker by itself."""
-
-    _circles: Circles
-
-    def propose(self, model: Any, state: Any) -> Any:
-        """Take a step of the whole ensemble; emcee calls it."""
-        state, accepted = super().propose(model, state)  # type: ignore[misc]
-        state.coords = self._circles.wrap(state.coords)
-        return state, accepted

@@ -152,6 +152,7 @@ def search_widely(
     Returns
     -------
     list of Optimum
+        None where log_prob is -inf wherever it looked.
 
     """
     from scipy import optimize  # slow to load, and not always needed
@@ -164,7 +165,8 @@ def search_widely(
 
     def converged(intermediate_result: optimize.OptimizeResult) -> bool:
         energies = intermediate_result.population_energies
-        return bool(np.median(energies) - energies.min() < _CONVERGED)
+        best = energies.min()
+        return bool(best < BAD and np.median(energies) - best < _CONVERGED)
 
     z = scale.z(draws)
     edge = np.array(scale.bounds)
@@ -180,6 +182,8 @@ def search_widely(
         callback=converged,
         rng=rng,
     )
+    if found.fun >= BAD:
+        return []
     return climb(problem, scale.theta(found.x[None]), evaluate)
 
 

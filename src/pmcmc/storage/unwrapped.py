@@ -30,8 +30,13 @@ class UnwrappedReader(RunReader):
     """
 
     def __init__(self, whole: RunReader, circles: Circles, reference: FloatArray) -> None:
-        self.__dict__.update(vars(whole))
+        self.__dict__.update({k: v for k, v in vars(whole).items() if k != "accepted"})
         self._whole, self._circles, self._reference = whole, circles, reference
+
+    @property
+    def accepted(self) -> AnyArray:  # type: ignore[override]
+        """As of the whole; a reader that leaves rows out counts them when it is asked."""
+        return self._whole.accepted
 
     def values(self, name: str, ensemble: int, rows: slice, phase: str = "ensembles") -> AnyArray:
         """Return rows of one ensemble, as ``RunReader.values`` does."""

@@ -45,7 +45,16 @@ _INTEGERS = {  # attributes of the file, and the least of each
 }
 _TEXTS = ("format", "pmcmc_version", "problem", "fingerprint", "settings", "config")
 _LATER = ("derived", "labels", "bounds", "origin")  # files of before have none
-_USED = ("nsteps", "burnin", "rescue", "until_ess", "until_rhat", "until_of", "on_error")
+_USED = (
+    "nsteps",
+    "burnin",
+    "rescue",
+    "until_ess",
+    "until_rhat",
+    "until_of",
+    "on_error",
+    "ranks_per_evaluation",
+)
 _POSITIONS = 624  # of MT19937: numpy trusts them
 
 

@@ -115,7 +115,7 @@ class RunWriter:
     # ---- a file that is not there yet
 
     def add_origin(self, name: str, text: str) -> None:
-        """Let the file that is to be made tell how the run began."""
+        """Let the file tell how the run began, if it is still to be made."""
         self.header = replace(self.header, origin={**self.header.origin, name: text})
 
     def create(self, blocks: Sequence[Block] = (), status: str = "running") -> None:

@@ -6,6 +6,7 @@ Each is a matplotlib Figure, which no window needs.
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -76,7 +77,10 @@ def pictures(
     shown = [statistics.quantities.index(n) for n in wanted]
     named, remarks = plot_labels(wanted, result.labels)
     labels = {i: named[n] for i, n in zip(shown, wanted, strict=True)}
-    marked = {statistics.quantities.index(n): x for n, x in _checked(result, truths).items()}
+    marked = {
+        statistics.quantities.index(n): x
+        for n, x in _near(statistics, _checked(result, truths)).items()
+    }
     in_corner = len(shown) if names is not None else _MOST
     if len(shown) > in_corner:
         remarks.append(
@@ -167,9 +171,15 @@ def comparison(
         wanted = wanted[:_MOST]
     labels, more = plot_labels(wanted, results[0].labels)
     _tell(remarks + more)
-    statistics = [ChainStatistics(result.reader, most=_VALUES) for result in results]
+    statistics = [ChainStatistics(results[0].reader, most=_VALUES)]
+    circles = results[0].reader.header.circles
+    for result in results[1:]:
+        turns = result.reader.header.circles.turns
+        same = result.names == results[0].names and turns == circles.turns
+        reference = statistics[0].reference if same else None
+        statistics.append(ChainStatistics(result.reader, most=_VALUES, reference=reference))
     told = [str(shown_path(result.path)) for result in results]
-    marked = _checked(results[0], truths)
+    marked = _near(statistics[0], _checked(results[0], truths))
     return compare_corners(
         list(zip(told, statistics, strict=True)),
         [[one.quantities.index(n) for n in wanted] for one in statistics],
@@ -185,6 +195,19 @@ def _pages(name: str, shown: Sequence[int], most: int) -> Iterator[tuple[str, Se
     for page in range(pages):
         some = shown[page * height : (page + 1) * height]
         yield name if page == 0 else f"{name}-{page + 1}", some
+
+
+def _near(statistics: ChainStatistics, truths: dict[str, float]) -> dict[str, float]:
+    """Return true values as the draws are shown: on circles the short way round from the mean."""
+    reference, turns = statistics.reference, statistics.header.circles.turns
+    if reference is None:
+        return truths
+    found = dict(truths)
+    for name in found.keys() & turns.keys():
+        low, high = turns[name]
+        middle = float(reference[statistics.quantities.index(name)])
+        found[name] = middle + math.remainder(found[name] - middle, high - low)
+    return found
 
 
 def _checked(result: Result, truths: Mapping[str, float] | None) -> dict[str, float]:

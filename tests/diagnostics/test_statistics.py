@@ -120,7 +120,7 @@ for i in range(statistics.ndim):
     print(statistics.tau(i), statistics.ess_bulk(i), statistics.ess_tail(i), statistics.r_hat(i),
           *statistics.quantiles(i))
 assert not statistics.stuck.any()
-statistics._log_prob(reader, 0)
+statistics.thinned_log_prob(reader, 0)
 took = time.process_time() - began
 few = ChainStatistics(reader, [10**5] * 4)
 few.moments

@@ -24,6 +24,7 @@ from .state import RunState
 
 _WITHOUT_ROOT = 15.0  # seconds after the grace for rank 0 to end the run; one more for each rank
 _SILENT, _LOOK = 2 * BEAT + 5.0, 2.0  # seconds without a sign of life; between looks
+_APART = 5.0  # seconds between the turns of ranks: one has to speak first
 _TO_ARRIVE = 3.0  # seconds for the blocks of the other ranks
 _TO_END = 30.0  # seconds for another rank that does all this
 
@@ -66,7 +67,7 @@ class Deputy:
         place = self._output.place
         found = None if place is None else holder(place.path)
         # the lock's sign of life comes from a thread, also while rank 0 writes
-        return found is None or found[1] > _SILENT
+        return found is None or found[1] > _SILENT + _APART * (rank - 1)
 
     def end(self, own: list[Block], listen: Callable[[], None]) -> NoReturn:
         """Commit what all ranks but rank 0 have, and end all ranks.

@@ -153,6 +153,7 @@ class RankLoop:
         block = min(64 * _MB, max(8 * _MB, 2 * _MB * len(plan.teams)))
         self._share = block * len(self.numbers) // plan.nensembles
         self._last_progress = 0.0
+        self._last_told = ""
         self._in_flight: list[Block] = []  # of the last gather: it may not be through
         self._own_call = OwnCall(control.where, problem.at)
         self._deputy = Deputy(control, output, state)
@@ -415,16 +416,18 @@ class RankLoop:
             self._told = self._limit
         assert self.evaluator is not None
         behind, slow, usual = self.evaluator.slowest()
-        self.control.send(
-            Progress(
-                done=complete or self._left,
-                complete=complete,
-                reached=reached,
-                steps=sum(e.steps for e in self.ensembles),
-                accepted=sum(a for a, _ in accepted),
-                counted=sum(n for _, n in accepted),
-                slowest=self.team_ranks[behind],
-                slow=slow,
-                usual=usual,
-            )
+        progress = Progress(
+            done=complete or self._left,
+            complete=complete,
+            reached=reached,
+            steps=sum(e.steps for e in self.ensembles),
+            accepted=sum(a for a, _ in accepted),
+            counted=sum(n for _, n in accepted),
+            slowest=self.team_ranks[behind],
+            slow=slow,
+            usual=usual,
         )
+        if self._left and repr(progress) == self._last_told:
+            return  # a rank 0 that is lost takes nothing in, and MPI's room for messages is small
+        self._last_told = repr(progress)
+        self.control.send(progress)

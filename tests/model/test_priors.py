@@ -147,7 +147,6 @@ def test_histograms_are_told_apart():
     assert first.startswith("stats.rv_histogram[2 bins, ")
 
 
-@pytest.mark.skipif(not hasattr(stats, "Normal"), reason="scipy before 1.15 has no Normal")
 def test_newer_distributions():
     new, old = stats.Normal(mu=1.0, sigma=2.0), Prior("a", stats.norm(1, 2))
     prior = dill.loads(dill.dumps(Prior("a", new)))

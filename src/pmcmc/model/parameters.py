@@ -90,7 +90,7 @@ class Parameters:
                     continue
                 if isinstance(value, Periodic):
                     turns[name] = value.low, value.high
-                    priors.append(Prior(name, _frozen(name, value)))
+                    priors.append(_on_circle(name, value))
                 else:
                     priors.append(Prior(name, value))
             names = tuple(p.name for p in priors)
@@ -133,21 +133,19 @@ class Parameters:
         return whole
 
 
-def _frozen(name: str, value: Periodic) -> Any:
-    """Return the prior of a parameter on a circle."""
+def _on_circle(name: str, value: Periodic) -> Prior:
+    """Return the prior of a parameter on a circle; all of its mass has to be within the turn."""
+    low, high = value.low, value.high
     if value.prior is None:
-        return stats.uniform(value.low, value.high - value.low)
-    try:
-        within = float(value.prior.cdf(value.high) - value.prior.cdf(value.low))
-    except Exception:
-        return value.prior  # no distribution, as Prior will say
+        return Prior(name, stats.uniform(low, high - low))
+    prior = Prior(name, value.prior)
+    within = float(prior.frozen.cdf(high) - prior.frozen.cdf(low))
     if not abs(within - 1) < 1e-6:
         raise ModelError(
-            f"the prior of {name} has {within:.3g} of its mass within the turn from "
-            f"{value.low:g} to {value.high:g}: expected all, as stats.vonmises(2, loc=1) has on a "
-            "turn of 2 pi"
+            f"the prior of {name} has {within:.3g} of its mass within the turn from {low:g} to "
+            f"{high:g}: expected all, as stats.vonmises(2, loc=1) has on a turn of 2 pi"
         )
-    return value.prior
+    return prior
 
 
 def _entries(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

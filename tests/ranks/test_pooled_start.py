@@ -31,6 +31,7 @@ def test_the_same_start_in_every_layout(launch, tmp_path, shape):
         line = ["-m", "pmcmc", "m.py", *ARGS, *given, "--output", name]
         done = launch(n, *line, cwd=tmp_path, timeout=90)
         assert done.returncode == 0, done.stdout + done.stderr
+        assert "more where the searches disagree" in done.stdout
         assert "the searches disagree: each ensemble searches widely" in done.stdout
         assert "searches ended at 4 optima" in done.stdout
     assert_same_draws(tmp_path / "x.h5", tmp_path / "alone.h5")

@@ -119,8 +119,8 @@ def test_where_nothing_is_sampled_it_loads(tmp_path):
         data[0][0] = 5
 
 
-def test_four_ranks_hold_one_copy(launch, tmp_path):
-    size = 50_000_000
+@pytest.mark.parametrize("size", [50_000_000, pytest.param(200_000_000, marks=pytest.mark.slow)])
+def test_four_ranks_hold_one_copy(launch, tmp_path, size):
     loader = f"return np.random.default_rng(1).random({size // 8})"
     sums = {}
     for share in ("pmcmc.shared(load)", "np.zeros(1)"):
@@ -131,4 +131,5 @@ def test_four_ranks_hold_one_copy(launch, tmp_path):
         assert done.returncode == 0, done.stderr
         sums[share] = sum(one["pss"] for one in found(tmp_path, 4))
     with_data, without = sums.values()
+    print(f"{size / 1e6:g} MB: {(with_data - without) / size:.3f} copies")
     assert (with_data - without) / size < 1.3

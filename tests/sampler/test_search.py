@@ -11,7 +11,7 @@ from pmcmc.model.periodic import Circles
 from pmcmc.sampler.climb import NormalScale
 from pmcmc.sampler.optima import Optimum, Pool, pool_optima
 from pmcmc.sampler.rng import streams
-from pmcmc.sampler.search import MapSearch, search_alone, search_widely
+from pmcmc.sampler.search import MapSearch, search_alone, search_evaluations, search_widely
 
 NONE = Circles({}, ["a", "b"])
 WIDE = {"x": stats.uniform(-20, 40), "y": stats.uniform(-20, 40)}
@@ -208,3 +208,27 @@ def test_all_ensembles_of_an_orbit_begin_at_the_right_period():
         result = pmcmc.run(problem, nsteps=4, burnin=0, seed=seed)
         right += np.abs(result.get_chain()[..., 0] - truth[0]).max() < 0.05
     assert right >= 19
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 5, 10])
+def test_a_search_takes_about_what_is_told(ndim):
+    problem = pmcmc.Problem(
+        log_likelihood=lambda t: -float((100 * (t[1:] - t[:-1] ** 2) ** 2).sum() + (t**2).sum()),
+        parameters={f"p{i}": stats.norm(0, 3) for i in range(ndim)},
+        initial="map",
+    )
+    taken = [0]
+
+    def evaluate(rows):
+        taken[-1] += len(rows)
+        return problem.evaluate(rows)
+
+    told = search_evaluations(problem, 64)
+    search = MapSearch(problem, 64, np.random.default_rng(1), evaluate)
+    search.go_on()
+    taken.append(0)
+    search.go_on()
+    assert 0.1 < taken[0] / told[0] < 2.5  # a long valley takes most
+    assert taken[1] < 1.1 * told[1]
+    plain = pmcmc.Problem(lambda t: -float(t @ t), ["a"], initial=[0.0])
+    assert search_evaluations(plain, 64) == (0, 0)

@@ -50,8 +50,9 @@ def describe(problem: Problem, setup: Setup, total: int | None) -> Iterator[str]
         before = f", which has {setup.steps}{of} steps"
     yield f"  {'file':<10} {options.output or 'none: the draws stay in memory'}{before}"
     yield f"  {'cost':<10} {_cost(setup)}"
-    if not setup.steps and (more := search_evaluations(problem, plan.nwalkers)):
-        yield f"  {'start':<10} {_search_text(more, setup)}"
+    first, wide = search_evaluations(problem, plan.nwalkers)
+    if not setup.steps and first:
+        yield f"  {'start':<10} {_search_text(first, wide, setup)}"
 
 
 def _names(names: tuple[str, ...]) -> str:
@@ -73,9 +74,14 @@ def _cost(setup: Setup) -> str:
     return f"{took} {evaluations} evaluations{about}"
 
 
-def _search_text(evaluations: int, setup: Setup) -> str:
+def _search_text(first: int, wide: int, setup: Setup) -> str:
     """Say what the search for a start costs."""
-    plan = setup.plan
-    work = evaluations * plan.nensembles * setup.seconds / plan.evaluations_at_once
-    about = f", about {duration_text(work)} per rank" if work > 1 else ""
-    return f"each ensemble searches for the maximum first: about {evaluations} evaluations{about}"
+    each = setup.seconds * setup.plan.nensembles / setup.plan.evaluations_at_once
+    told = [
+        f"{evaluations}" + (f" ({duration_text(evaluations * each)})" if each > 1e-3 else "")
+        for evaluations in (first, wide)
+    ]
+    return (
+        f"each ensemble searches for the maximum first: about {told[0]} evaluations; up to "
+        f"{told[1]} more where the searches disagree"
+    )

@@ -53,6 +53,8 @@ class Optimum:
 class Pool:
     """The optima of all ensembles.
 
+    A ridge, along which searches end at more places than one, counts its mass once for each.
+
     Attributes
     ----------
     optima : tuple of Optimum
@@ -79,7 +81,8 @@ class Pool:
         searches = sum(one.found for one in self.optima)
         best = self.optima[0]
         if len(self.optima) == 1:
-            return f"all {searches} searches ended at one optimum, log_prob {best.log_prob:.6g}"
+            ended = "the search" if searches == 1 else f"all {searches} searches"
+            return f"{ended} ended at one optimum, log_prob {best.log_prob:.6g}"
         chosen = [
             f"log_prob {one.log_prob:.6g} ({weight:.2g})"
             for one, weight in zip(self.optima, self.weights, strict=True)

@@ -19,6 +19,7 @@ _SEARCHES = 3  # local searches, each from one of the best prior draws
 _MEMBERS = 10  # of a population, for each parameter
 _FEWEST, _MOST = 40, 400  # of them
 _GENERATIONS = 120
+_LOCAL = 40  # gradients that a local search takes, or its share of restarts: measured
 _CONVERGED = 1.0  # of log_prob, between the best and the median member
 
 
@@ -192,7 +193,7 @@ def _members(ndim: int) -> int:
     return min(max(_FEWEST, _MEMBERS * ndim), _MOST)
 
 
-def search_evaluations(problem: Problem, nwalkers: int) -> int:
+def search_evaluations(problem: Problem, nwalkers: int) -> tuple[int, int]:
     """Return about how many evaluations of log_prob an ensemble takes to find its optima.
 
     Parameters
@@ -204,12 +205,14 @@ def search_evaluations(problem: Problem, nwalkers: int) -> int:
 
     Returns
     -------
-    int
-        0 where it searches for nothing.
+    int, int
+        At first, and at most in a wide search after it; 0, 0 where it searches for nothing.
 
     """
     if not problem.initial_is("map"):
-        return 0
+        return 0, 0
     ndim = problem.ndim
     second = 2 * ndim * (ndim - 1) if ndim <= MOST_SECOND else 0
-    return nwalkers + _SEARCHES * (2 * ndim + 1) * 25 + second
+    local = (2 * ndim + 1) * _LOCAL
+    wide = _members(ndim) * (_GENERATIONS + 1) + local + second
+    return nwalkers + _SEARCHES * local + second, wide

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from ...cores import count_cores
@@ -39,9 +40,10 @@ def render(
         return
     _shared.append((drawn, convert))
     try:
-        with multiprocessing.get_context("fork").Pool(count) as pool:
+        # a multiprocessing.Pool that is left while it works may hang in the join of its threads
+        with ProcessPoolExecutor(count, multiprocessing.get_context("fork")) as pool:
             names = (name for name, _ in drawn)
-            yield from zip(names, pool.imap(_render, range(len(drawn))), strict=True)
+            yield from zip(names, pool.map(_render, range(len(drawn))), strict=True)
     finally:
         _shared.pop()
 

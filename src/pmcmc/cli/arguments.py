@@ -169,6 +169,66 @@ def _of_run() -> Groups:
     return {"": [*_model(), _RANKS, *map(_option, OPTIONS.values())]}
 
 
+def _rank_counts(text: str) -> list[int]:
+    """Read 1,16,256."""
+    try:
+        counts = [int(part) for part in text.split(",")]
+    except ValueError:
+        counts = [0]
+    if not all(1 <= n <= 10**6 for n in counts):
+        raise argparse.ArgumentTypeError(
+            f"expected numbers of ranks from 1 to 1000000, as in 1,16,256, got {text!r}"
+        )
+    return sorted(set(counts))
+
+
+def _above_zero(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return number
+
+
+def _of_plan() -> Groups:
+    ranks = _argument(
+        "--ranks",
+        metavar="N,N,...",
+        type=_rank_counts,
+        default=[1, 4, 16, 64, 256],
+        help="(default: 1,4,16,64,256)",
+    )
+    ess = _argument(
+        "--target-ess",
+        metavar="E",
+        type=_above_zero,
+        help="effective draws of every parameter (default: as --until-ess, else enough)",
+    )
+    tau = _argument(
+        "--tau",
+        metavar="STEPS",
+        type=_above_zero,
+        help="autocorrelation time, as a short run prints it (default: a normal posterior's)",
+    )
+    network = _argument(
+        "--doctor",
+        dest="network",
+        metavar="FILE.json",
+        type=Path,
+        help="what `doctor --json` printed where the run is to be: how long messages take",
+    )
+    picture = _argument(
+        "--plot", dest="picture", metavar="FILE.png", type=Path, help="draw time and efficiency"
+    )
+    options = [option for option in OPTIONS.values() if option.name != "overwrite"]
+    return {
+        "": [*_model(), ranks, ess, tau, network, _JSON, picture, _OVERWRITE],
+        "options of the run": map(_option, options),
+    }
+
+
 def _of_slurm() -> Groups:
     from ..slurm.script_options import SCRIPT_OPTIONS
 
@@ -331,6 +391,11 @@ COMMANDS = {
         "what is in a file (exit status: 0 finished, 3 finished short of its stop rule, 4 a job "
         "is writing it, 75 to be resumed, 1 unusable)",
         lambda: {"": [_FILE_OR_NONE, _FOLLOW, _VERIFY, _JSON, _OF_RUN]},
+    ),
+    "plan": Command(
+        "time log_prob here, and tell what a run takes on numbers of ranks",
+        _of_plan,
+        module="planning",
     ),
     "slurm": Command(
         "print a Slurm batch script",

@@ -1,0 +1,150 @@
+"""The command `plan`: times log_prob here, and tells what a run takes on numbers of ranks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import streams
+from ..errors import ExitStatus
+from ..model.problem import Problem
+from ..options import RunOptions
+from ..planner.choose import most_ranks_worth
+from ..prepare.forecast import Forecast, Forecaster, network_of
+from ..prepare.timing import time_log_prob
+from ..text import announced, bytes_text, count_text, duration_text
+from . import settings
+
+if TYPE_CHECKING:
+    from ..planner.costs import CallCost
+
+_DOUBLED = 12  # times, to find where more ranks stop paying
+
+
+def plan(
+    ranks: Sequence[int],
+    target_ess: float | None,
+    tau: float | None,
+    network: Path | None,
+    as_json: bool,
+    picture: Path | None,
+    overwrite: bool,
+    **arguments: Any,
+) -> int:
+    """Print what a run takes on numbers of ranks."""
+    name, found = settings.read({**arguments, "ranks": None})
+    options = RunOptions(**found)
+    system = network_of(network)
+    problem = Problem.load(name)
+    problem.limit(options.on_error, options.log_prob_timeout)
+    nwalkers = options.nwalkers or problem.nwalkers or max(32, 4 * problem.ndim)
+    with announced("timing log_prob"):
+        call = time_log_prob(problem, nwalkers)
+    forecaster = Forecaster(problem, options, call, system, tau, target_ess)
+    width = forecaster.width
+    with announced("simulating"):
+        rows = [forecaster.forecast(n) for n in ranks]
+        doubled = [width * 2**i for i in range(_DOUBLED)]
+        worth = most_ranks_worth(forecaster.seconds, doubled)
+    about = {
+        "problem": problem.name,
+        "ndim": problem.ndim,
+        "nwalkers": forecaster.nwalkers,
+        "tau": forecaster.tau,
+        "log_prob": {"mean": call.mean, "variation": call.variation, "row": call.row},
+        "latency": system.latency,
+        "most_ranks_worth": worth,
+        "shapes": [_record(row) for row in rows],
+    }
+    if picture is not None:
+        from ..planner.picture import efficiency_picture
+        from ..results.files import write_file
+
+        curve = [forecaster.forecast(n) for n in doubled if n <= max(ranks)]
+        points = {f.plan.size: f.choice.own for f in (*curve, *rows)}
+        data = efficiency_picture([points[n] for n in sorted(points)], problem.name)
+        write_file(picture, data, overwrite)
+    if as_json:
+        print(json.dumps(about))
+        return ExitStatus.DONE
+    print(_text(problem, call, forecaster, rows, worth, tau, system.latency))
+    if picture is not None:
+        streams.tell(f"the picture is in {picture}")
+    return ExitStatus.DONE
+
+
+def _record(row: Forecast) -> dict[str, Any]:
+    own, best = row.choice.own, row.choice.best
+    return {
+        "ranks": row.plan.size,
+        "teams": len(row.plan.teams),
+        "nensembles": row.plan.nensembles,
+        "burnin": own.length.burnin,
+        "steps": own.length.steps,
+        "evaluations": own.evaluations,
+        "seconds": own.seconds,
+        "efficiency": own.efficiency,
+        "core_hours": own.core_hours,
+        "file_bytes": row.file_bytes,
+        "best_teams": len(row.best.teams),
+        "best_seconds": best.seconds,
+    }
+
+
+def _text(
+    problem: Problem,
+    call: CallCost,
+    forecaster: Forecaster,
+    rows: Sequence[Forecast],
+    worth: int | None,
+    tau: float | None,
+    latency: float,
+) -> str:
+    cost = f"log_prob takes {duration_text(call.mean)} here"
+    if call.row is not None:
+        cost = (
+            f"log_prob takes {duration_text(call.work(1))} for one row and "
+            f"{duration_text(call.work(forecaster.nwalkers // 2))} for "
+            f"{forecaster.nwalkers // 2} here"
+        )
+    elif call.variation > 0.1:
+        cost += f", give or take {100 * call.variation:.0f}%"
+    whence = "given" if tau is not None else "of a normal posterior; --tau gives another"
+    lines = [
+        f"{problem.name}, {count_text(problem.ndim, 'parameter')}: {cost}",
+        f"tau is taken as {forecaster.tau:.3g} steps ({whence}); messages take "
+        f"{duration_text(latency)}; every rank has a core of its own",
+        "",
+        f"{'ranks':>6}  {'teams':<16}{'ensembles':>9}  {'steps':>11}  {'time':>8} {'speed-up':>9}"
+        f" {'efficiency':>11} {'core-hours':>11} {'file':>9}",
+    ]
+    alone = forecaster.seconds(forecaster.width)
+    for row in rows:
+        own = row.choice.own
+        widths = sorted({row.plan.width * len(t.ranks) for t in row.plan.teams})
+        span = "-".join(str(w) for w in dict.fromkeys((widths[0], widths[-1])))
+        steps = f"{own.length.burnin} + {own.length.steps}"
+        lines.append(
+            f"{row.plan.size:>6}  {f'{len(row.plan.teams)} of {span}':<16}"
+            f"{row.plan.nensembles:>9}  {steps:>11}  {duration_text(own.seconds):>8} "
+            f"{alone / own.seconds:>9.1f}"
+            f" {100 * own.efficiency:>10.0f}% {own.core_hours:>11.3g} "
+            f"{bytes_text(row.file_bytes):>9}"
+        )
+    lines.append("")
+    for row in rows:
+        if row.choice.better:
+            best = row.choice.best
+            lines.append(
+                f"on {row.plan.size} ranks --teams {len(row.best.teams)} --nensembles "
+                f"{row.best.nensembles} would take {duration_text(best.seconds)}"
+            )
+        lines += [f"on {row.plan.size} ranks: {remark}" for remark in row.plan.remarks]
+    if worth is not None:
+        lines.append(
+            f"more than {count_text(worth, 'rank')} hardly pay: twice as many save less than a "
+            "fifth of the time"
+        )
+    return "\n".join(lines)

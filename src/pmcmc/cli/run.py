@@ -19,7 +19,7 @@ from ..model.problem import Problem
 from ..mpi.control import ControlChannel
 from ..results.result import Result
 from ..storage.place import shown_path
-from ..text import announced, duration_text
+from ..text import announced, count_text, duration_text
 from . import settings
 from .commands import steps_done
 
@@ -89,6 +89,8 @@ def run(launch: Launch, **arguments: Any) -> int:
         f"{done}: {result.ndraws} draws in {shown_path(result.path)}, "
         f"acceptance {summary.acceptance_fraction:.2f}\n\n{summary}\n\n{result.assess(summary)}\n"
     )
+    if outcome.elsewhere:
+        reporter.say(_elsewhere(outcome.elsewhere, comm.Get_size(), reporter.seconds))
     if not os.environ.get(PROGRESS):  # else Python has the result, and perhaps no file
         _next_steps(bare, result)
         if derived:
@@ -110,6 +112,17 @@ def _say_stopped(reporter: ProgressReporter, outcome: Outcome, output: str) -> N
             "on from there, on any number of ranks"
         )
     reporter.say(f"stopped by {outcome.reason} after {duration_text(reporter.seconds)}: {there}")
+
+
+def _elsewhere(others: tuple[tuple[int, float], ...], ranks: int, seconds: float) -> str:
+    told = ", ".join(
+        f"about {duration_text(float(f'{took:.2g}'))} on {count_text(n, 'rank')}"
+        for n, took in others
+    )
+    return (
+        f"the same draws would take {told} ({duration_text(seconds)} here, on "
+        f"{count_text(ranks, 'rank')})\n"
+    )
 
 
 def _next_steps(bare: bool, result: Result) -> None:

@@ -20,6 +20,7 @@ from ..mpi.control import ControlChannel
 from ..mpi.guard import ExitGuard
 from ..mpi.held import refuse_held
 from ..mpi.shared import sharing
+from ..mpi.timing import RankTimes
 from ..pool.together import EvaluationGroup
 from ..prepare.choices import choose_moves
 from ..prepare.hosts import find_ranks
@@ -57,6 +58,9 @@ class Outcome:
         What stopped it; or ``ALREADY`` where there was nothing to do.
     shortfall : str
         On rank 0: what the draws of a run that is short lack.
+    elsewhere : tuple of (int, float)
+        On rank 0, after a run of some seconds: other numbers of ranks, and about how many seconds
+        the same draws would take there.
 
     """
 
@@ -64,6 +68,7 @@ class Outcome:
     result: Result | None = None
     reason: str = ""
     shortfall: str = ""
+    elsewhere: tuple[tuple[int, float], ...] = ()
 
 
 def run_together(
@@ -203,10 +208,6 @@ def execute(
     return outcome
 
 
-def _none(_: Any) -> None:
-    """Do nothing with what all ranks tell."""
-
-
 def _work(
     problem: Problem,
     group: EvaluationGroup | None,
@@ -221,6 +222,7 @@ def _work(
 ) -> Outcome:
     """Do this rank's part of the sampling, and return what it came to."""
     state, coordinator = RunState(control, setup.options.stop_grace), None
+    elsewhere: tuple[tuple[int, float], ...] = ()
     note_team(setup.plan.number_of_team(control.rank))
 
     def leave() -> None:
@@ -251,12 +253,21 @@ def _work(
         loop = RankLoop(problem, group, setup, moves, control, watch, state, coordinator, output)
         ended = loop.work()
         created = coordinator is not None and coordinator.store.created
-        keep = coordinator.store.add_timings if coordinator is not None and created else _none
+
+        def keep(times: list[RankTimes]) -> None:
+            nonlocal elsewhere
+            if coordinator is not None and created:
+                coordinator.store.add_timings(times)
+            if ended.status != "stopped":
+                from ..prepare.forecast import on_other_ranks  # rank 0's, and at the end alone
+
+                elsewhere = on_other_ranks(problem, setup, moves, times)
+
         control.gather_and_decide(loop.clock.read(), keep)
     reporter.stop()
     result = _result(output, coordinator)
     shortfall = "" if coordinator is None else coordinator.shortfall
-    return Outcome(ended.status, result, ended.reason, shortfall)
+    return Outcome(ended.status, result, ended.reason, shortfall, elsewhere)
 
 
 def _result(output: OutputClaim, coordinator: Coordinator | None) -> Result | None:

@@ -349,7 +349,7 @@ class TeamEvaluator:
         took = time.perf_counter() - began
         self._quick = took < _QUICK
         self.usual = took / (1 if self.problem.vectorized else len(rows))
-        self.clock.evaluations += len(rows)
+        self.clock.count(len(rows), took)
         return evaluated
 
 

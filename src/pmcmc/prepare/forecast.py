@@ -11,17 +11,20 @@ from typing import Any
 
 from ..errors import UsageError
 from ..model.problem import Problem
+from ..mpi.timing import RankTimes, cost_of
 from ..options import RunOptions, check_width
 from ..planner.choose import Choice, choose
-from ..planner.costs import Batches, CallCost, SystemCost
+from ..planner.costs import Batches, CallCost, SystemCost, lognormal
 from ..planner.predict import Predictor, Shape
 from ..planner.steps import Length, expected_tau, length_of
 from ..sampler.moves import Moves
 from ..sampler.overhead import seconds_of_batch, splits_of
 from .choices import choose_moves, choose_nwalkers
 from .plan import Plan
+from .setup import Setup
 from .shape import make_plan
 
+_LONG = 10.0  # seconds of a run after which others are worth a word
 _STATE = 3 * 2600  # bytes of random states of an ensemble, on disk
 
 
@@ -65,6 +68,8 @@ class Forecaster:
         Autocorrelation time in steps. Default: that of a normal posterior.
     target_ess : float, optional
         Default: as the options ask, else as "enough" does.
+    moves : list of (move, float), optional
+        Default: as options and problem say.
 
     Attributes
     ----------
@@ -85,9 +90,10 @@ class Forecaster:
         system: SystemCost,
         tau: float | None = None,
         target_ess: float | None = None,
+        moves: Moves | None = None,
     ) -> None:
         self._problem, self._options, self._call = problem, options, call
-        self._moves: Moves = choose_moves(problem, options)
+        self._moves = choose_moves(problem, options) if moves is None else moves
         self.nwalkers = choose_nwalkers(problem, options, self._moves)
         self.width = options.ranks_per_evaluation or 1
         self.tau = expected_tau(problem.ndim) if tau is None else tau
@@ -153,16 +159,65 @@ class Forecaster:
         size = plan.nensembles * (length.total // plan.thin_by * row + _STATE)
         return Forecast(plan, found, best, size)
 
+    def taken(self, plan: Plan, length: Length) -> float:
+        """Return the wall time of a plan whose ensembles sample so long."""
+        return self._predictor.predict(shape_of(plan), length).seconds
+
     def seconds(self, ranks: int) -> float:
         """Return the wall time on so many ranks, in the shape that the run takes by itself."""
         plan = self.plan(ranks)
-        return self._predictor.predict(shape_of(plan), self.length(plan)).seconds
+        return self.taken(plan, self.length(plan))
 
 
 def shape_of(plan: Plan) -> Shape:
     """Return what the planner needs to know of a plan."""
     teams = tuple((len(team.ranks), len(team.ensembles)) for team in plan.teams)
     return Shape(plan.size, teams, plan.width)
+
+
+def on_other_ranks(
+    problem: Problem, setup: Setup, moves: Moves, times: Sequence[RankTimes]
+) -> tuple[tuple[int, float], ...]:
+    """Return what the draws of a run would have taken on half and on twice the ranks.
+
+    The planner's figures, in proportion to what the run took here.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of the run.
+    setup : Setup
+        With its plan and options.
+    moves : list of (move, float)
+        Of its ensembles.
+    times : sequence of RankTimes
+        What each rank spent.
+
+    Returns
+    -------
+    tuple of (int, float)
+        Ranks, and seconds; empty after a run of less than 10 s.
+
+    """
+    plan, options = setup.plan, setup.options
+    evaluations, wall = sum(one.evaluations for one in times), times[0].wall
+    mean, sd = cost_of(times)
+    if wall < _LONG or not mean > 0:
+        return ()
+    call = CallCost(lognormal(mean, sd))
+    if problem.vectorized:
+        row = max(0.0, min(mean, (mean - setup.seconds / plan.nwalkers)))
+        call = CallCost((max(0.0, setup.seconds - row),), row)
+    forecaster = Forecaster(problem, options, call, SystemCost(), moves=moves)
+    steps = max(1, round(evaluations / (plan.nwalkers * plan.nensembles)))
+    length = Length(0, steps, plan.open_ended or plan.burnin is None)
+    here = forecaster.taken(plan, length)
+    found = []
+    for ranks in (plan.size // 2, 2 * plan.size):
+        if ranks and ranks % plan.width == 0:
+            other = forecaster.plan(ranks, nensembles=plan.nensembles)
+            found.append((ranks, wall * forecaster.taken(other, length) / here))
+    return tuple(found)
 
 
 def network_of(path: Path | None) -> SystemCost:

@@ -59,3 +59,24 @@ def test_a_vector_is_one_variable_of_arviz(tmp_path):
     np.testing.assert_array_equal(back.posterior["beta_blob"], 2 * chain[..., 1:3])
     assert float(back.constant_data["c_d"]) == 3.5
     assert float(back.constant_data["g[1]"]) == 1.0
+
+
+@pytest.mark.parametrize("form", ["csv", "getdist", "npz"])
+def test_names_beyond_ascii_in_a_plain_locale(launch, tmp_path, form):
+    (tmp_path / "m.py").write_text(
+        "parameters, initial = ['a', '\u03c9'], [0.0, 0.0]\n"
+        "labels = {'\u03c9': '\u03c9 (rad)'}\n"
+        "def log_prob(t):\n    return -float(t @ t)\n",
+        encoding="utf-8",
+    )
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    run = ["-m", "pmcmc", "m.py", "--nsteps", 20, "--burnin", 0, "--no-progress"]
+    done = launch(0, *run, cwd=tmp_path, env=plain)
+    assert done.returncode == 0, done.stderr
+    done = launch(0, "-m", "pmcmc", "export", "m.h5", "--format", form, cwd=tmp_path, env=plain)
+    assert done.returncode == 0, done.stderr
+    if form != "npz":
+        texts = [
+            p.read_text("utf-8") for p in tmp_path.glob("m*.*") if p.suffix not in (".h5", ".py")
+        ]
+        assert any("\u03c9" in text for text in texts)

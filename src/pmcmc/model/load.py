@@ -95,7 +95,7 @@ def source(model: str) -> str:
         )
         path = Path(spec.origin) if spec is not None and spec.origin else None
     try:
-        return path.read_text(errors="replace") if path is not None else ""
+        return path.read_text("utf-8", errors="replace") if path is not None else ""
     except OSError:
         return ""
 

@@ -37,7 +37,7 @@ def write_getdist(result: Result, root: Path) -> list[Path]:
         for name in result.quantities
     ]
     names = _beside(root, ".paramnames")
-    names.write_text("".join(lines))
+    names.write_text("".join(lines), encoding="utf-8")
     written = [names]
     if result.bounds:
         ranges = _beside(root, ".ranges")
@@ -45,7 +45,8 @@ def write_getdist(result: Result, root: Path) -> list[Path]:
         ranges.write_text(
             "".join(
                 f"{named[name]}\t{_bound(low)}\t{_bound(high)}\n" for name, (low, high) in pairs
-            )
+            ),
+            encoding="utf-8",
         )
         written.append(ranges)
     written.append(write_about(result, _beside(root, ".about.json"), named))
@@ -53,7 +54,7 @@ def write_getdist(result: Result, root: Path) -> list[Path]:
         path = root.with_name(f"{root.name}_{e + 1}.txt")
         flat = values.reshape(-1, values.shape[2])
         head = [np.ones(len(flat)), -log_prob.ravel()]
-        with path.open("a" if start else "w") as file:
+        with path.open("a" if start else "w", encoding="utf-8") as file:
             np.savetxt(file, np.column_stack([*head, flat]), fmt="%.17g")
         if not start:
             written.append(path)

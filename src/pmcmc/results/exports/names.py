@@ -58,5 +58,5 @@ def about(result: Result) -> dict[str, Any]:
 def write_about(result: Result, path: Path, columns: dict[str, str]) -> Path:
     """Write a JSON file that tells of the run, and of columns by the names of what they hold."""
     told = about(result) | {"columns": columns, "derived": list(result.derived)}
-    path.write_text(json.dumps(told, indent=1) + "\n")
+    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     return path

@@ -54,7 +54,7 @@ def write_csv(result: Result, path: Path) -> list[Path]:
 
     """
     named = columns(result)
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow([*_OWN, *named.values()])
         for e, start, values, log_prob in result.blocks(_ROWS):

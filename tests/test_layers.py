@@ -22,6 +22,7 @@ LEVELS = {  # a wing imports wings of lower levels
     "text": 1,
     "_types": 1,
     "_version": 1,
+    "option_values": 2,
     "model": 2,
     "mpi": 2,
     "sampler": 3,

@@ -6,16 +6,25 @@ This module loads neither numpy nor emcee: what is said of the options must be t
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
+from .option_values import (
+    Parse,
+    above,
+    choice,
+    devices,
+    duration,
+    file_name,
+    names,
+    number_of_seconds,
+    or_auto,
+    switch,
+    whole,
+)
 from .text import count_text, some_text
-
-Parse = Callable[[str, Any], Any]
 
 
 @dataclass(frozen=True)
@@ -30,132 +39,6 @@ class Option:
     default: Any
     metavar: str | None  # None: a switch
     help: str
-
-
-def fail(name: str, expected: str, value: Any) -> UsageError:
-    """Return the error for a value that cannot be."""
-    return UsageError(f"{name}: expected {expected}, got {value!r}")
-
-
-MOST = 10**15  # steps: what is more cannot be meant
-
-
-def whole(least: int, most: int = MOST) -> Parse:
-    """Return a reader of whole numbers in [least, most]; ``1e6`` is one."""
-
-    def parse(name: str, value: Any) -> int:
-        number = _integer(value)
-        if number is None or not least <= number <= most:
-            raise fail(name, f"a whole number {_span(number, least, most)}", value)
-        return number
-
-    return parse
-
-
-def _span(number: int | None, least: int, most: int) -> str:
-    """Return what a number must be, as far as this one is not."""
-    if most != MOST:
-        return f"from {least} to {most}"
-    return f"of at least {least}" if number is None or number < least else f"of at most {most}"
-
-
-def _integer(value: Any) -> int | None:
-    if isinstance(value, bool):
-        return None
-    try:
-        if isinstance(value, str):
-            value = float(value) if set(value) & set(".eE") else int(value)
-        return int(value) if value == int(value) else None
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _seconds(name: str, value: Any) -> float:
-    try:
-        number = float(value) if not isinstance(value, bool) else -1.0
-    except (TypeError, ValueError):
-        number = -1.0
-    if not 0 < number < float("inf"):
-        raise fail(name, "a number of seconds above 0", value)
-    return number
-
-
-_UNITS = {"d": 86400, "h": 3600, "m": 60, "min": 60, "s": 1}
-
-
-def _duration(name: str, value: Any) -> float:
-    """Read 3h50m, 90m, 1:30:00 (as Slurm writes it) or a number of seconds."""
-    text = str(value).replace(" ", "").lower()
-    parts = re.findall(r"(\d+(?:\.\d+)?)(d|h|min|m|s)", text)
-    if parts and "".join(n + unit for n, unit in parts) == text:
-        return _seconds(name, sum(float(n) * _UNITS[unit] for n, unit in parts))
-    clock = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+)(?::(\d+))?", text)
-    if clock:
-        days, hours, minutes, seconds = (int(part or 0) for part in clock.groups())
-        if clock[4] is None and clock[1] is None:  # minutes:seconds, as in Slurm
-            hours, minutes, seconds = 0, hours, minutes
-        return _seconds(name, ((days * 24 + hours) * 60 + minutes) * 60 + seconds)
-    try:
-        return _seconds(name, value)
-    except UsageError:
-        raise fail(name, "a time such as 3h50m, 90m or 1:30:00, above 0", value) from None
-
-
-def or_auto(least: int) -> Parse:
-    """Return a reader of whole numbers of at least ``least``, or auto."""
-
-    def parse(name: str, value: Any) -> int | str:
-        if isinstance(value, str) and value == "auto":
-            return value
-        number = _integer(value)
-        if number is None or not least <= number <= MOST:
-            raise fail(name, f"a whole number {_span(number, least, MOST)}, or auto", value)
-        return number
-
-    return parse
-
-
-def above(least: float, what: str) -> Parse:
-    """Return a reader of numbers above ``least``; ``what`` says what they are."""
-
-    def parse(name: str, value: Any) -> float:
-        try:
-            number = float(value) if not isinstance(value, bool) else least
-        except (TypeError, ValueError):
-            number = least
-        if not least < number < float("inf"):
-            raise fail(name, f"{what} above {least:g}", value)
-        return number
-
-    return parse
-
-
-def choice(*words: str) -> Parse:
-    """Return a reader of one of ``words``."""
-
-    def parse(name: str, value: Any) -> str:
-        if value not in words:
-            raise fail(name, f"{', '.join(words[:-1])} or {words[-1]}", value)
-        return str(value)
-
-    return parse
-
-
-def devices(name: str, value: Any) -> int | str:
-    """Read auto, none or a number of devices."""
-    if isinstance(value, str) and value in ("auto", "none"):
-        return value
-    number = _integer(value)
-    if number is None or not 1 <= number <= 1024:
-        raise fail(name, "auto, none, or a number of devices", value)
-    return number
-
-
-def switch(name: str, value: Any) -> bool:
-    """Read true or false."""
-    if not isinstance(value, bool):
-        raise fail(name, "true or false", value)
-    return value
 
 
 def _seed(name: str, value: Any) -> int:
@@ -175,20 +58,6 @@ def _moves(name: str, value: Any) -> Any:
     return value
 
 
-def _names(name: str, value: Any) -> str:
-    """Read names: a text with commas between them, or a list."""
-    texts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(texts, list | tuple) or not all(isinstance(x, str) and x for x in texts):
-        raise fail(name, "parameters, derived, or names with commas between", value)
-    return ",".join(text.strip() for text in texts)
-
-
-def _path(name: str, value: Any) -> str:
-    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
-        raise fail(name, "a file name", value)
-    return str(value)
-
-
 def _option(default: Any, parse: Parse, metavar: str | None, help: str) -> Any:
     """Return a field of ``RunOptions``, with what ``Option`` holds besides its name."""
     about = {"parse": parse, "metavar": metavar, "help": help}
@@ -203,7 +72,7 @@ class RunOptions:
     """
 
     output: str | None = _option(
-        None, _path, "FILE", "HDF5 file (default: the model's name + .h5, here)"
+        None, file_name, "FILE", "HDF5 file (default: the model's name + .h5, here)"
     )
     nsteps: int | str = _option(
         "auto",
@@ -251,7 +120,7 @@ class RunOptions:
     seed: int | None = _option(None, _seed, "S", "for the same draws again (default: drawn)")
     initial: str | None = _option(
         None,
-        _path,
+        file_name,
         "FILE.h5",
         "begin where an earlier run's walkers were (default: as the model says)",
     )
@@ -277,17 +146,19 @@ class RunOptions:
     )
     until_of: str = _option(
         "parameters",
-        _names,
+        names,
         "NAMES",
         "what stop rules and verdict look at: parameters, derived, or names, as in m,ecc",
     )
-    checkpoint: float = _option(60.0, _seconds, "SECONDS", "write the draws at least this often")
+    checkpoint: float = _option(
+        60.0, number_of_seconds, "SECONDS", "write the draws at least this often"
+    )
     max_time: float | None = _option(
-        None, _duration, "TIME", "commit and stop after that: 3h50m (exit status 75)"
+        None, duration, "TIME", "commit and stop after that: 3h50m (exit status 75)"
     )
     stop_grace: float = _option(
         30.0,
-        _duration,
+        duration,
         "SECONDS",
         "at a stop wait so long for ranks that are in log_prob; then leave them, named",
     )
@@ -324,7 +195,7 @@ class RunOptions:
         "-inf and record it",
     )
     log_prob_timeout: float | None = _option(
-        None, _duration, "SECONDS", "the most that one evaluation may take (default: no limit)"
+        None, duration, "SECONDS", "the most that one evaluation may take (default: no limit)"
     )
     keep_scratch: bool = _option(
         False, switch, None, "keep the folders of pmcmc.scratch() when the run ends"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..model import load as model
-from ..options import OPTIONS, check, fail, whole
+from ..option_values import fail, whole
+from ..options import OPTIONS, check
 from .parsing import needs_ranks, parse
 
 if TYPE_CHECKING:

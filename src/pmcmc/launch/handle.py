@@ -19,8 +19,8 @@ from ..cores import count_cores
 from ..errors import ExitStatus, Interrupted, PmcmcError, StoreError, UsageError
 from ..model.parcel import TOKEN, write_problem
 from ..model.problem import Problem
+from ..option_values import whole
 from ..option_words import in_python, words
-from ..options import whole
 from ..results.html import result_html
 from ..results.result import Result, load, load_into_memory
 from ..storage.place import shown_path

@@ -23,7 +23,8 @@ from typing import Any
 from .._version import __version__
 from ..errors import ExitStatus, UsageError
 from ..model import load as models
-from ..options import OPTIONS, check, check_width, fail
+from ..option_values import fail
+from ..options import OPTIONS, check, check_width
 from ..sampler.rng import MAX_SEED
 from .script_options import in_seconds, one_line, read
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..options import Option, Parse, choice, fail, switch, unknown, whole
+from ..option_values import Parse, choice, fail, switch, whole
+from ..options import Option, unknown
 
 
 def one_line(name: str, value: Any) -> str:

@@ -28,7 +28,8 @@ from ..sampler.state import Block, EnsembleState, Rows
 from ..storage.file import sync
 from ..storage.header import Header
 from ..storage.lock import Lock
-from ..storage.reader import RunReader, reason
+from ..storage.opening import reason
+from ..storage.reader import RunReader
 from ..storage.writer import RunWriter
 from .records import FolderFacts, RankFacts
 

@@ -11,9 +11,10 @@ from ..options import RunOptions
 from ..storage.file import check_output
 from ..storage.lock import Lock
 from ..storage.notes import write_notes
+from ..storage.opening import check_replaceable
 from ..storage.place import OutputPlace, shown_path
 from ..storage.progress_record import ProgressRecord
-from ..storage.reader import RunReader, check_replaceable
+from ..storage.reader import RunReader
 from ..text import count_text
 
 

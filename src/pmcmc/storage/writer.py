@@ -45,8 +45,9 @@ from .layout import (
     read_status,
     write_emcee_attributes,
 )
+from .opening import DAMAGE, check_replaceable, reason
 from .place import OutputPlace, shown_path
-from .reader import DAMAGE, RunReader, check_replaceable, reason
+from .reader import RunReader
 from .reject_log import DATASET, RejectLog, check_log, write_rejects
 from .starts import write_starts
 from .unsaved import save_unsaved

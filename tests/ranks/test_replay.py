@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-import pmcmc.storage.writer
+import pmcmc.storage.output_file
 from fake_run import BURNIN, COMMITS, Draws, assert_holds, header
 from pmcmc.storage.file import GuardedFile
 from pmcmc.storage.reader import RunReader
@@ -38,8 +38,8 @@ def recorded(monkeypatch):
                 log.append((size, None))
             return super().truncate(size)
 
-    monkeypatch.setattr(pmcmc.storage.writer, "GuardedFile", Recorder)
-    monkeypatch.setattr(pmcmc.storage.writer.os, "fsync", lambda handle: None)
+    monkeypatch.setattr(pmcmc.storage.output_file, "GuardedFile", Recorder)
+    monkeypatch.setattr(pmcmc.storage.output_file.os, "fsync", lambda handle: None)
     return log
 
 

@@ -28,6 +28,7 @@ from pmcmc.errors import StoreError, UsageError
 from pmcmc.mpi.timing import RankTimes
 from pmcmc.options import OPTIONS
 from pmcmc.storage.file import GuardedFile, check_output, part_path
+from pmcmc.storage.output_file import OutputFile
 from pmcmc.storage.reader import RunReader
 from pmcmc.storage.writer import RunWriter
 
@@ -591,14 +592,14 @@ def test_a_writer_that_wakes_after_another_took_over_spoils_nothing(tmp_path, mo
     while True:
         path.unlink(missing_ok=True)
         first, draws = write(path, blobs, COMMITS[:3], finish=False)
-        flush, calls, taken_over = RunWriter._flush, 0, []
+        flush, calls, taken_over = OutputFile.flush, 0, []
 
         def stopped(
             self, file, flush=flush, first=first, draws=draws, taken_over=taken_over, wakes=wakes
         ):
             nonlocal calls
-            calls += self is first
-            if self is first and calls == wakes:
+            calls += self is first._file
+            if self is first._file and calls == wakes:
                 second = RunWriter(path, first.header)
                 second.reopen(RunReader(path))
                 done = [int(n) for n in second.steps]
@@ -607,9 +608,9 @@ def test_a_writer_that_wakes_after_another_took_over_spoils_nothing(tmp_path, mo
                 taken_over.append(path.read_bytes())
             flush(self, file)
 
-        monkeypatch.setattr(RunWriter, "_flush", stopped)
+        monkeypatch.setattr(OutputFile, "flush", stopped)
         first.commit([draws.block(1, COMMITS[2][1], COMMITS[3][1])], "stopped")
-        monkeypatch.setattr(RunWriter, "_flush", flush)
+        monkeypatch.setattr(OutputFile, "flush", flush)
         if not taken_over:
             break
         assert path.read_bytes() == taken_over[0]

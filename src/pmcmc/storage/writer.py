@@ -1,4 +1,4 @@
-"""The HDF5 file of a run: creation, commits, growth. With `layout` and `reader`, h5py's only user.
+"""The HDF5 file of a run as it is written: creation, commits, growth.
 
 What makes a commit whole or absent:
 
@@ -12,17 +12,11 @@ What makes a commit whole or absent:
 A writer may be suspended within a commit, and wake after another took over. So who goes on with a
 file that was not brought to an end makes a new one of it, and the descriptor of the old one writes
 to nothing that counts; the attribute ``writer`` tells a writer that a file is its own.
-
-Files are opened without HDF5's file locking, so that a reader never makes a commit fail, and
-written through a ``GuardedFile``, because HDF5 does not survive a write that fails.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
-import os
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,9 +29,10 @@ from ..errors import StoreError
 from ..model.rejects import Reject
 from ..sampler.state import Block, ProductionStart
 from . import timings
+from .carry_over import carry_over
 from .checkpoint import STATUSES, Checkpoint, begun, group_name, shown
-from .file import GuardedFile, check_output, part_path, sync
-from .header import DATASETS, PHASES, Header
+from .file import check_output
+from .header import PHASES, Header
 from .layout import (
     emcee_attributes_match,
     emcee_version,
@@ -45,20 +40,16 @@ from .layout import (
     read_status,
     write_emcee_attributes,
 )
-from .opening import DAMAGE, check_replaceable, reason
+from .opening import check_replaceable
+from .output_file import OutputFile
 from .place import OutputPlace, shown_path
 from .reader import RunReader
 from .reject_log import DATASET, RejectLog, check_log, write_rejects
-from .starts import write_starts
 from .unsaved import save_unsaved
-from .untrusted import open_untrusted
 
 if TYPE_CHECKING:
     from .._types import AnyArray
 
-_COPY_BYTES = 32 * 2**20
-_NUMBERS = itertools.count()  # of files in memory
-SAFE = "\n  What was committed before is safe in it: put this right, then go on with --resume"
 
 emcee_version()  # before a model can hide it
 
@@ -92,13 +83,11 @@ class RunWriter:
         overwrite: bool = False,
         allowed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._place = OutputPlace(path) if isinstance(path, Path) else path
+        place = OutputPlace(path) if isinstance(path, Path) else path
+        self._file = OutputFile(place, allowed)
         self.header, self.overwrite = header, overwrite
         self.created = False
         self._allowed = allowed
-        self._token: Any = np.bytes_(secrets.token_hex(8))
-        self._memory: h5py.File | None = None
-        self._disk: GuardedFile | None = None  # of the file that is open
         self._record = Checkpoint(header)
 
     @property
@@ -111,7 +100,7 @@ class RunWriter:
     @property
     def path(self) -> Path | None:
         """Where the file is now."""
-        return None if self._place is None else self._place.path
+        return self._file.path
 
     # ---- a file that is not there yet
 
@@ -136,7 +125,7 @@ class RunWriter:
             if self._log is not None:
                 check_log(self.path, self.overwrite)
                 self._log.begin()
-        with self._replacing() as file:
+        with self._file.replacing() as file:
             lay_out(file, self.header)
             if blocks:
                 self._write(file, blocks, status)
@@ -162,7 +151,7 @@ class RunWriter:
         self._record.data[...] = reader.record
         if self._log is not None:
             self._log.begin(reader.reject_bytes)
-        with _as_store_error(self.path), self._look() as file:
+        with self._file.looking() as file:
             old = file.attrs["timings"].dtype != timings.TIMING or "writer" not in file.attrs
             token = file.attrs.get("writer")
             left = self.status == "running" or not self._matches(file)
@@ -172,7 +161,7 @@ class RunWriter:
         elif left or taken_over or (old and self.status == "stopped"):
             self._lay_out_anew(reader)
         else:
-            self._token = token  # nobody else writes to it any more
+            self._file.token = token  # nobody else writes to it any more
         self.created = True
 
     def _matches(self, file: h5py.File) -> bool:
@@ -276,7 +265,7 @@ class RunWriter:
 
     def read(self) -> RunReader:
         """Return a reader of what was committed."""
-        return RunReader(self.path, self._memory, trusted=True)
+        return RunReader(self.path, self._file.memory, trusted=True)
 
     # ---- writing
 
@@ -284,124 +273,39 @@ class RunWriter:
     def _changing(self) -> Iterator[h5py.File]:
         """Give the file that is there, once it is sure that it is still this job's to change."""
         self._allowed()
-        with _as_store_error(self.path, SAFE), self._open() as file:
+        with self._file.changing() as file:
             self._check_ours(file)
             yield file
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[h5py.File]:
-        """Give the file, to be changed; what was written is on the disk in the end."""
-        if self._memory is not None:
-            yield self._memory
-            return
-        assert self.path is not None
-        with self._through(GuardedFile(self.path), "r+") as file:
-            yield file
-
-    @contextlib.contextmanager
-    def _through(self, disk: GuardedFile, mode: str) -> Iterator[h5py.File]:
-        with disk:
-            self._disk = disk
-            try:
-                with h5py.File(disk, mode, libver="earliest") as file:
-                    disk.opened = True
-                    yield file
-            except Exception:  # of any class: HDF5 hides the system's error in its own
-                disk.check()  # raises that error, if there was one
-                raise
-            finally:
-                self._disk = None
-            disk.sync()
-
-    @contextlib.contextmanager
-    def _look(self) -> Iterator[h5py.File]:
-        assert self.path is not None
-        try:
-            with open_untrusted(self.path) as file:
-                yield file
-        except DAMAGE as exc:
-            raise StoreError(f"{shown_path(self.path)} is damaged: {reason(exc)}") from None
-
-    @contextlib.contextmanager
-    def _replacing(self) -> Iterator[h5py.File]:
-        """Give a new file that takes the place of the old one when it is whole and on the disk."""
-        if self.path is None:
-            name = f"memory-{next(_NUMBERS)}"  # HDF5 opens no two files of one name
-            yield (memory := h5py.File(name, "w", driver="core", backing_store=False))
-            memory.attrs["writer"] = self._token
-            self._memory = memory
-            return
-        path = self.path.resolve()  # a link stays one
-        part = part_path(path)
-        try:
-            with _as_store_error(self.path):
-                made = GuardedFile(part, new=True)
-                made.copy_mode(path)
-                with self._through(made, "w") as file:
-                    yield file
-                    file.attrs["writer"] = self._token
-                self._allowed()
-                os.replace(part, path)
-                sync(path.parent)
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-
-    def _flush(self, file: h5py.File) -> None:
-        """Hand all that HDF5 holds to the system."""
-        file.flush()
-        if self._disk is not None:
-            self._disk.check()
 
     def _check_ours(self, file: h5py.File) -> None:
         """Make sure that nobody put another file in the place of this one, or changed it."""
         state = file.get("state")
         last = self._record.slot
         ours = isinstance(state, h5py.Dataset) and state.dtype == self._record.data.dtype
-        ours = ours and file.attrs.get("writer") == self._token
+        ours = ours and file.attrs.get("writer") == self._file.token
         if not (
             ours and state.shape == (2,) and state[last].tobytes() == self._record.data.tobytes()
         ):
-            if self._disk is not None:
-                self._disk.check()  # it could not be read
+            self._file.check()  # it could not be read
             raise StoreError(
                 f"{shown_path(self.path)} is no longer the file that this job wrote: another "
                 "program put it there or changed it. This job writes nothing to it, and ends"
             )
 
     def _lay_out_anew(self, reader: RunReader, starts: Sequence[ProductionStart] = ()) -> None:
-        with self._replacing() as file:
+        with self._file.replacing() as file:
             lay_out(file, self.header)
-            write_starts(file, self.header, starts or reader.starts.values())
-            reader.copy_added(file)
-            if DATASET in file:
-                kept = reader.reject_rows()
-                file[DATASET][: len(kept)] = kept
-            rows = self._record.rows()
-            for i, phase in enumerate(PHASES):
-                for e in range(len(self.header.steps)):
-                    group = file[group_name(phase, e)]
-                    for name in DATASETS:
-                        if name not in group:
-                            continue
-                        for start in range(0, rows[i, e], step := self._rows_at_once()):
-                            at = slice(start, min(start + step, rows[i, e]))
-                            group[name][at] = reader.values(name, e, at, phase)
-            file.attrs.modify("timings", timings.new_table(reader.timings()))
+            carry_over(file, self.header, reader, self._record.rows(), starts)
             self._write_record(file)
             for e in range(len(self.header.steps)):
                 write_emcee_attributes(file, self._record.emcee_attributes(e))
             file.attrs.modify("status", shown(self.status))
 
-    def _rows_at_once(self) -> int:
-        return max(1, _COPY_BYTES // self.header.row_bytes)
-
     def _write(self, file: h5py.File, blocks: Sequence[Block], status: str) -> None:
         for block in blocks:
             self._write_rows(file, block)
-        self._flush(file)
-        if self._disk is not None:
-            self._disk.sync()  # where a node dies the record must not be there before its rows
+        self._file.flush(file)
+        self._file.sync()  # where a node dies the record must not be there before its rows
         rejects = [one for block in blocks for one in block.rejects]
         if rejects:
             self._write_rejects(file, rejects)
@@ -409,7 +313,7 @@ class RunWriter:
             self._record.take(block)
         self._record.seal(status)
         self._write_record(file)
-        self._flush(file)
+        self._file.flush(file)
         for block in blocks:
             write_emcee_attributes(file, self._record.emcee_attributes(block.ensemble))
         if read_status(file) != shown(status):
@@ -419,7 +323,7 @@ class RunWriter:
         before = int(self._record.data["ensembles"]["rejected"].sum())
         if DATASET in file:
             write_rejects(file, rejects, before)
-            self._flush(file)
+            self._file.flush(file)
         if self._log is not None:
             self._record.data["reject_bytes"] = self._log.add(rejects)
 
@@ -438,29 +342,3 @@ class RunWriter:
             group["log_prob"][at] = rows.log_prob
             if rows.blobs is not None:
                 group["blobs"][at] = rows.blobs
-
-
-def _is_readable(path: Path) -> bool:
-    try:
-        RunReader(path)
-    except StoreError:
-        return False
-    return True
-
-
-@contextlib.contextmanager
-def _as_store_error(path: Path | None, more: str = "") -> Iterator[None]:
-    failure = None
-    try:
-        yield
-    except (OSError, RuntimeError) as exc:
-        failure = reason(exc)
-    if failure is not None and more and path is not None and not path.exists():
-        raise StoreError(
-            f"{shown_path(path)} was removed or renamed while the run wrote it: what it held is "
-            "lost to this run"
-        )
-    if failure is not None and more and path is not None and not _is_readable(path):
-        more = "\n  It can no longer be read, by what another program did to it"
-    if failure is not None:  # apart from it: h5py's objects hang on its frames, and must not last
-        raise StoreError(f"{shown_path(path)} cannot be written: {failure}{more}")

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from pmcmc.engine.coordinator import Coordinator
+from pmcmc.engine.late_gather import LateGather
 from pmcmc.engine.messages import Blocks, Progress
 from pmcmc.storage.writer import RunWriter
 
@@ -43,13 +44,14 @@ def coordinator():
     made._state = SimpleNamespace(over=False, stopping=True, stop=None)
     made.late = SimpleNamespace(mind_stop=lambda done, all_done: False, time_is_up=False)
     made._control = SimpleNamespace(send=lambda message, to: None)
-    made._checks = SimpleNamespace(rules_given=False)
-    made._roots, made._limit, made._final, made._full = [0, 1], None, False, False
+    made.checker = SimpleNamespace(
+        rules=SimpleNamespace(rules_given=False), limit=None, show_figures=lambda: None
+    )
+    made._roots, made._final, made._full = [0, 1], False, False
     some = Progress(False, False, 0, 1, 0.0, 1)
     made._progress = {0: some, 1: some}
     made._calling, made._called, made._slowest = True, 1e18, 0.0
-    made._arrived, made._asked, made._replies, made._held = [], None, 0, None
-    made._show_figures = lambda: None
+    made._late_gather = LateGather()
     made.store = Store()
     return made
 

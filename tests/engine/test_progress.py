@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import pmcmc
+import pmcmc.engine.checking
 import pmcmc.engine.convergence
-import pmcmc.engine.coordinator
 import pmcmc.engine.progress
 from pmcmc.diagnostics.burnin import BurninCheck
 
@@ -26,8 +26,8 @@ def problem():
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    monkeypatch.setattr(pmcmc.engine.coordinator, "_FIRST_FIGURES", 0.0)
-    monkeypatch.setattr(pmcmc.engine.coordinator, "_SPARE", 0)
+    monkeypatch.setattr(pmcmc.engine.checking, "_FIRST_FIGURES", 0.0)
+    monkeypatch.setattr(pmcmc.engine.checking, "_SPARE", 0)
     monkeypatch.setattr(pmcmc.engine.progress, "_FIRST_LINE", 0.2)
 
 

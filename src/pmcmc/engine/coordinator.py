@@ -7,26 +7,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from ..diagnostics.stopping import FIRST, StopRules
-from ..errors import ControlFlow
 from ..mpi.control import ControlChannel
 from ..prepare.output import OutputClaim
 from ..prepare.setup import Setup
-from ..sampler.optima import Optimum, Pool, pool_optima
 from ..sampler.state import Block
 from ..storage.writer import RunWriter
-from .convergence import Action, ConvergenceChecks, Decision, figures
+from .checking import DrawsChecker
 from .deadline import Deadline
 from .late import LateRanks
+from .late_gather import LateGather
 from .messages import (
-    Begin,
     Blocks,
     Commit,
     Finished,
     Full,
-    Limit,
     LongCall,
     Optima,
     Out,
@@ -34,19 +28,12 @@ from .messages import (
     Restart,
     Returned,
     SendBlocks,
-    Settle,
 )
+from .pooled_start import PooledStart
 from .progress import ProgressReporter
 from .state import RunState
 
-_FIRST_FIGURES = 20.0  # seconds; and they come again when they have cost 1% of the time since
-_SPARE = 100
 _LATE = 20.0  # seconds that a gather may take; then the blocks come as messages
-_TO_ARRIVE = 1.0  # seconds for them
-
-
-class _Postponed(ControlFlow):
-    """The run stops: leave the check in hand."""
 
 
 class Coordinator:
@@ -72,10 +59,7 @@ class Coordinator:
     Attributes
     ----------
     store : RunWriter
-    shortfall : str
-        What the draws lack, as the last check found; "" where nothing.
-    listen : callable
-        Takes in messages, within a long check.
+    checker : DrawsChecker
 
     """
 
@@ -93,38 +77,23 @@ class Coordinator:
         self._reporter, self._output, self._deadline = reporter, output, deadline
         self._roots = [team.root for team in setup.plan.teams]
         self._progress: dict[int, Progress] = {}  # the last of each team root
-        self._checks = ConvergenceChecks(
-            StopRules.of(setup.options),
-            setup.settled,
-            setup.plan.steps,
-            setup.plan.burnin,
-            setup.options.rescues,
-            setup.plan.open_ended,
-        )
-        self._limit: int | None = None
-        self._full = self._calling = self._final = self._begun = False
+        self._full = self._calling = self._final = False
         self._called = time.monotonic()
         self._slowest = 0.0  # seconds from a call to the disk
-        self._next_figures = self._called + _FIRST_FIGURES
-        self._optima: dict[int, list[Optimum]] = {}  # by ensemble
-        self._searched_widely = False
-        self._to_begin = setup.plan.nensembles  # ensembles that have no state yet
-        self._known_start: tuple[Pool, bool] | None = None
-        self._arrived: list[Block] = []  # as messages
-        self._asked: float | None = None  # when they were asked for
-        self._replies = 0  # that are still to come
-        self._held: list[list[Block] | None] | None = None  # a gather that came before them
+        self._late_gather = LateGather()
         members = {rank for group in setup.plan.groups for rank in group[1:]}
         size = setup.plan.size
         self.late = LateRanks(size, members, control, state, reporter, deadline, leave)
-        self.shortfall = ""
-        self.listen: Callable[[], None] = lambda: None
         self.store = RunWriter(
             output.place,
             setup.header,
             setup.options.overwrite,
             output.allowed,
         )
+        self._start = PooledStart(
+            setup.header.circles, setup.plan.nensembles, self.store, reporter
+        )
+        self.checker = DrawsChecker(setup, self.store, state, reporter, self._tell_roots)
 
     def begin(self) -> None:
         """Tell every team root where its ensembles go on, and call for the first commit.
@@ -134,19 +103,18 @@ class Coordinator:
         reader = self._output.reader
         if reader is not None:
             self.store.reopen(reader, self._output.remark is not None)
-            if self._checks.due_at_once(self.store.steps):
+            if self.checker.rules.due_at_once(self.store.steps):
                 self._check()
             reader = self.store.read()
-            self._known_start = Pool.read(reader.header.origin.get("start", ""))
-        burnin = self.store.header.burnin if self._checks.settled else None
-        self._to_begin = 0
+        burnin = self.store.header.burnin if self.checker.rules.settled else None
+        to_begin = 0
         for team in self._setup.plan.teams:
             states = [reader.saved(e) if reader is not None else None for e in team.ensembles]
-            self._to_begin += sum(state is None for state in states)
+            to_begin += sum(state is None for state in states)
             self._control.send(Restart(states, burnin), to=team.root)
-        self._begun = True
-        self._set_limit()
+        self.checker.begin()
         if reader is not None:
+            self._start.go_on(reader.header.origin.get("start", ""), to_begin)
             self.store.commit([])  # it is running again
         self._call()
 
@@ -167,7 +135,7 @@ class Coordinator:
         reader = self._output.reader
         assert reader is not None
         self.store.reopen(reader, self._output.remark is not None)
-        status = self._final_status()
+        status = self.checker.final_status()
         if tuple(self.store.rows) != self.store.header.steps:
             self._cut(status)  # its stop rule is met
         elif self.store.status != status:
@@ -189,11 +157,11 @@ class Coordinator:
         """
         match message:
             case Optima(ensemble, found):
-                self._optima[ensemble] = found
-                self._pool_optima()
+                begin = self._start.take(ensemble, found)
+                if begin is not None:
+                    self._tell_roots(begin)
             case Blocks(blocks):
-                self._arrived += blocks
-                self._replies -= 1
+                self._late_gather.take(blocks)
             case LongCall() | Returned() | Out():
                 self.late.handle(source, message)
             case Progress():
@@ -202,27 +170,9 @@ class Coordinator:
             case Full():
                 self._full = True
 
-    def _pool_optima(self) -> None:
-        """Where all ensembles have told of theirs: let them begin, or first search widely."""
-        if len(self._optima) < self._to_begin:
-            return
-        pool = pool_optima(self._optima, self._setup.header.circles)
-        self._optima, plain = {}, pool.is_plain
-        if self._known_start is not None:  # of the file, where some have begun already
-            pool, plain = self._known_start[0], not self._known_start[1]
-        if not (plain or self._searched_widely):
-            self._searched_widely = True
-            self._reporter.say(
-                f"  {'start':<10} the searches disagree: each ensemble searches widely"
-            )
-            self._tell_roots(Begin(None))
-            return
-        self.store.add_origin("start", pool.record(self._searched_widely))
-        self._reporter.say(f"  {'start':<10} {pool.text()}")
-        self._tell_roots(Begin(pool))
-
     def decide_next(self) -> None:
         """Call for a commit if one is due; stop if the time is up."""
+        late = self._late_gather
         if self._state.over:
             self.late.leave_if_late()
             return
@@ -232,15 +182,15 @@ class Coordinator:
                 self._state.stop(why)
         if self._state.stopping:
             done = self._done()
-            if self.late.mind_stop(done, len(done) == len(self._roots)) and self._asked is None:
+            if self.late.mind_stop(done, len(done) == len(self._roots)) and late.asked is None:
                 self._ask_for_blocks()
         since = time.monotonic() - self._called
-        if self._held is not None and not self._replies:
-            gathered, self._held, self._asked = self._held, None, None
+        if (gathered := late.released()) is not None:
             self.commit(gathered)
             return
-        if self._asked is not None:
-            self._commit_arrived()
+        if late.asked is not None:
+            if late.due:
+                self._commit_arrived()
             return
         if self._calling:
             if since > max(_LATE, self._setup.options.checkpoint):
@@ -269,7 +219,7 @@ class Coordinator:
         return len(self._progress) == len(self._roots) and all(map(what, self._progress.values()))
 
     def _at_limit(self) -> bool:
-        limit = self._limit
+        limit = self.checker.limit
         return limit is not None and self._all(lambda p: p.reached >= limit)
 
     # ---- commits
@@ -301,11 +251,10 @@ class Coordinator:
             If it is not to be made: another is there by now.
 
         """
-        if self._replies:  # a message may hold rows that come before these
-            self._held = gathered
+        if self._late_gather.holds(gathered):
             return
         self._calling = False
-        arrived, self._arrived = self._arrived, []
+        arrived = self._late_gather.arrived()
         blocks = self.store.lacking([*arrived, *(b for part in gathered for b in part or ())])
         if not blocks and not self.store.created:
             return  # no ensemble has begun
@@ -316,35 +265,31 @@ class Coordinator:
             ends.get(e, 0) >= self._end_of(e) for e in range(self._setup.plan.nensembles)
         )
         status = "running"
-        if self._final and not (complete and self._checks.rules_given):
+        if self._final and not (complete and self.checker.rules.rules_given):
             status = "finished" if complete else "stopped"
         self.store.write(blocks, status)
         self._slowest = max(self._slowest, time.monotonic() - self._called)
         if self._final and status == "running":
-            status = self._final_status()
+            status = self.checker.final_status()
             self.store.commit([], status)
         if self._final:
             self._end(status)
-        elif self._limit is not None and (self.store.steps == self._limit).all():
+        elif self.checker.limit is not None and (self.store.steps == self.checker.limit).all():
             self._check()
         if not self._state.over:
-            self._show_figures()
+            self.checker.show_figures()
 
     # ---- where a gather does not end
 
     def _ask_for_blocks(self) -> None:
         """Ask for what the file lacks as messages: the gather waits for some rank."""
-        self._asked = time.monotonic()
-        self._replies += len(self._roots)
+        self._late_gather.ask(len(self._roots))
         self._tell_roots(SendBlocks())
 
     def _commit_arrived(self) -> None:
         """Write what has come as messages, and go on."""
-        assert self._asked is not None
-        if time.monotonic() - self._asked < _TO_ARRIVE:
-            return
         last = self.late.time_is_up
-        arrived, self._arrived, self._asked = self._arrived, [], None
+        arrived = self._late_gather.end()
         self._called = time.monotonic()
         if blocks := self.store.lacking(arrived):
             self.store.write(blocks, "running")
@@ -362,78 +307,14 @@ class Coordinator:
         self._state.outcome = Finished(status, reason)
         self._control.broadcast_from_root(self._state.outcome)
 
-    # ---- checks
-
     def _check(self) -> None:
-        """Have the draws checked, and carry out what is decided."""
-        try:
-            decision = self._checks.check(self.store.read(), self._tick)
-        except _Postponed:
-            return
-        self._take_in(decision)
-        if decision.action in (Action.FINISH, Action.FALL_SHORT):
-            status = "finished" if decision.action is Action.FINISH else "short"
+        """Have the draws checked; end the run where that says so."""
+        status = self.checker.check()
+        if status is not None:
             self._cut(status)
             self._end(status)
-            return
-        header = replace(self.store.header, burnin=decision.burnin, steps=decision.steps)
-        if header != self.store.header or decision.starts:
-            self.store.resize(header, starts=decision.starts)
-        if decision.action is Action.SETTLE:
-            self._reporter.settle(decision)
-            if self._begun:
-                self._tell_roots(Settle(decision.burnin, decision.starts))
-        if self._begun:
-            self._set_limit()
-
-    def _set_limit(self) -> None:
-        """Tell the team roots of the next check, if the run has any."""
-        store, none = self.store, np.zeros(1, dtype=int)
-        steps, rows = (store.steps, store.rows) if store.created else (none, none)
-        limit = self._checks.next_limit(store.header, steps, rows)
-        if limit != self._limit:
-            self._limit = limit
-            self._tell_roots(Limit(limit))
 
     def _cut(self, status: str) -> None:
         """Let the file end with the rows it has."""
         rows = tuple(int(n) for n in self.store.rows)
         self.store.resize(replace(self.store.header, steps=rows), status)
-
-    def _final_status(self) -> str:
-        decision = self._checks.final(self.store.read())
-        self._take_in(decision)
-        return "finished" if decision.action is Action.FINISH else "short"
-
-    def _take_in(self, decision: Decision) -> None:
-        self.shortfall = "" if decision.action is Action.SETTLE else decision.shortfall
-        self._reporter.lacking(self.shortfall, decision.goal)
-
-    def _show_figures(self) -> None:
-        """Work out the figures of the draws so far, if progress is shown and it is time."""
-        began = time.monotonic()
-        if (
-            not self._reporter.needs_figures
-            or began < self._next_figures
-            or self.store.rows.min() < FIRST
-        ):
-            return
-        try:
-            self._reporter.figures = figures(self.store.read(), self._tick)
-        except _Postponed:
-            return
-        now = time.monotonic()
-        self._next_figures = now + _SPARE * (now - began)
-
-    def _tick(self) -> None:
-        """Take in messages within a long look at the draws.
-
-        Raises
-        ------
-        _Postponed
-            If the run stops.
-
-        """
-        self.listen()
-        if self._state.stopping:
-            raise _Postponed

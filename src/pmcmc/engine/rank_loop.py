@@ -266,7 +266,7 @@ class RankLoop:
 
     def _sample(self, evaluator: TeamEvaluator) -> None:
         if self.coordinator is not None:
-            self.coordinator.listen = self._listen
+            self.coordinator.checker.listen = self._listen
             self.coordinator.begin()
         wait_for(lambda: self._states is not None, self._listen)
         header = self.setup.header

@@ -266,7 +266,7 @@ def _work(
         control.gather_and_decide(loop.clock.read(), keep)
     reporter.stop()
     result = _result(output, coordinator)
-    shortfall = "" if coordinator is None else coordinator.shortfall
+    shortfall = "" if coordinator is None else coordinator.checker.shortfall
     return Outcome(ended.status, result, ended.reason, shortfall, elsewhere)
 
 

@@ -216,8 +216,8 @@ def log_prob(theta):
 """
 LITTLE_MEMORY = """
 import sys
-import pmcmc.engine.rank_loop
-pmcmc.engine.rank_loop._MB = 200  # a row has 160 bytes
+import pmcmc.engine.team_ensembles
+pmcmc.engine.team_ensembles._MB = 200  # a row has 160 bytes
 from pmcmc.__main__ import main
 sys.exit(main())
 """

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
-
 from mpi4py.MPI import UNDEFINED
 
-from ..diagnostics.stopping import CHECKS, StopRules
 from ..errors import ControlFlow
 from ..model.problem import Problem
 from ..mpi.control import ControlChannel, MustLeave, PeerFailed
@@ -48,9 +44,9 @@ from .messages import (
 from .standby import Abandoned, Standby
 from .state import RunState
 from .team import TeamEvaluator
+from .team_ensembles import TeamEnsembles
+from .team_progress import TeamProgress
 
-_MB = 2**20
-_PROGRESS_SECONDS = 0.5
 _TO_RETURN = 3.0  # seconds for log_prob to return once it was interrupted
 
 
@@ -104,7 +100,7 @@ class RankLoop:
         coordinator: Coordinator | None,
         output: OutputClaim,
     ) -> None:
-        self.problem, self.setup, self.moves = problem, setup, moves
+        self.problem, self.moves = problem, moves
         self.control, self.watch = control, watch
         self.state, self.coordinator = state, coordinator
         rank, plan = control.rank, setup.plan
@@ -115,8 +111,7 @@ class RankLoop:
         roots = control.comm.Split(0 if root else UNDEFINED, rank)
         threads = any_thread(beside_model=group is not None)
         self.standby = Standby(watch, self._stand_in, state.stop, self._fail, threads)
-        self.numbers = range(0) if team is None else team.ensembles
-        self.team_ranks = () if team is None else team.ranks
+        self.ensembles = TeamEnsembles(setup, range(0) if team is None else team.ensembles)
         self.evaluator: TeamEvaluator | None = None  # of an idle rank
         self.member: Member | None = None
         if group is not None and not group.is_root:
@@ -139,21 +134,16 @@ class RankLoop:
         self.gather = BlockGather(roots) if root else None
         if self.gather is not None:
             control.leave = self.gather.leave
-        self.ensembles: list[Ensemble] = []
-        self._states: list[Any] | None = None  # that the ensembles go on from
-        self._burnin: int | None = None  # its length; None: it has not settled
-        self._limit: int | None = None  # the step that no block goes past
-        self._told: int | None = None  # the limit that this rank said it has reached
+        self._progress: TeamProgress | None = None  # of a team root
+        if root and team is not None and self.evaluator is not None:
+            self._progress = TeamProgress(
+                control, state, self.ensembles, self.evaluator, team.ranks, len(plan.teams)
+            )
+        self._restart: Restart | None = None  # how the ensembles begin or go on
         self._told_of: set[int] = set()  # ensembles of whose optima rank 0 was told
         self._wanted = False  # a gather was called for that this rank has not joined
         self._left = False  # all steps are taken, or the last one was left
         self._full = False  # a commit is wanted for lack of memory
-        # draws not yet written, over all ensembles, that call for a commit: where many ranks make
-        # many, commits should not come too often, nor rank 0's memory depend on how late they come
-        block = min(64 * _MB, max(8 * _MB, 2 * _MB * len(plan.teams)))
-        self._share = block * len(self.numbers) // plan.nensembles
-        self._last_progress = 0.0
-        self._last_told = ""
         self._in_flight: list[Block] = []  # of the last gather: it may not be through
         self._own_call = OwnCall(control.where, problem.at)
         self._deputy = Deputy(control, output, state)
@@ -171,8 +161,8 @@ class RankLoop:
 
     def _work(self) -> Finished:
         evaluator = self.evaluator
-        if self.gather is not None and evaluator is not None:
-            self._sample(evaluator)
+        if self.gather is not None and evaluator is not None and self._progress is not None:
+            self._sample(evaluator, self._progress)
             self.gather.comm.Free()
         else:
             if evaluator is not None:
@@ -197,7 +187,7 @@ class RankLoop:
         if self.watch.caught:
             self.state.stop(self.watch.caught)
         if self._deputy.is_due:
-            self._deputy.end([*self._in_flight, *self._take_blocks()], self._listen)
+            self._deputy.end([*self._in_flight, *self.ensembles.take_blocks()], self._listen)
         self._own_call.tell(self.control)
 
     def _handle(self, source: int, message: object) -> None:
@@ -208,26 +198,24 @@ class RankLoop:
                 self.state.outcome = message
                 if message.status == "stopped":
                     ExitGuard.release()  # rank 0 may have to end all
-            case Restart(states, burnin):
-                self._states, self._burnin = states, burnin
+            case Restart():
+                self._restart = message
             case Limit(step):
-                self._limit = step
+                self.ensembles.limit = step
             case Commit(number):
                 self._wanted, self.control.rounds = True, number
             case Settle(burnin, starts):
-                moved = {start.ensemble: start for start in starts}
-                for ensemble in self.ensembles:
-                    ensemble.settle(burnin, moved.get(ensemble.index))
+                self.ensembles.settle(burnin, starts)
             case Begin(pool):
-                for ensemble in self.ensembles:
-                    if ensemble.awaits_pool:
-                        ensemble.begin(pool)
+                self.ensembles.begin(pool)
                 self._told_of.clear()
             case GiveUp(seconds):
                 self.state.grace = min(self.state.grace, seconds)
             case SendBlocks():
                 self._deputy.another(source)
-                self.control.send(Blocks([*self._in_flight, *self._take_blocks()]), to=source)
+                self.control.send(
+                    Blocks([*self._in_flight, *self.ensembles.take_blocks()]), to=source
+                )
             case Blocks(blocks) if self.coordinator is None:
                 self._deputy.add(blocks)
             case Progress() | Full() | Blocks() | LongCall() | Returned() | Out() | Optima():
@@ -264,44 +252,20 @@ class RankLoop:
 
     # ---- team roots
 
-    def _sample(self, evaluator: TeamEvaluator) -> None:
+    def _sample(self, evaluator: TeamEvaluator, progress: TeamProgress) -> None:
         if self.coordinator is not None:
             self.coordinator.checker.listen = self._listen
             self.coordinator.begin()
-        wait_for(lambda: self._states is not None, self._listen)
-        header = self.setup.header
-        settled = self._burnin is not None
-        checks: frozenset[int] = frozenset()
-        if StopRules.of(self.setup.options).given or not settled:
-            checks = CHECKS
-        if not settled and self.setup.plan.burnin is not None:
-            checks |= {self.setup.plan.burnin}
-        self.ensembles = [
-            Ensemble(
-                e,
-                self.problem,
-                evaluator.evaluate,
-                seed=header.seed,
-                nwalkers=header.nwalkers,
-                burnin=self._burnin or 0,
-                nsteps=self.setup.plan.steps[e],
-                thin_by=header.thin_by,
-                moves=self.moves,
-                settled=settled,
-                checks=checks,
-                saved=saved,
-                earlier=self.setup.earlier,
-                in_main=evaluator.in_main,
-            )
-            for e, saved in zip(self.numbers, self._states or (), strict=True)
-        ]
+        wait_for(lambda: self._restart is not None, self._listen)
+        assert self._restart is not None
+        self.ensembles.make(self.problem, evaluator, self.moves, self._restart)
         try:
-            evaluator.advance(self.ensembles, self._tick, self._held)
+            evaluator.advance(self.ensembles.all, self._tick, self._held)
         except (_Stop, Abandoned):
             pass  # what was done of the step is done again at a resume, if there is to be one
         self._left = True
         evaluator.close(self._attend)
-        self._report_progress()
+        progress.tell(self._left)
         self.control.send(Out())
         coordinator = self.coordinator
         wait_for(
@@ -328,24 +292,21 @@ class RankLoop:
     def _attend(self) -> None:
         """Take in messages, move the gather on; on rank 0 also write, and call for commits."""
         self._listen()
-        gather = self.gather
+        gather, progress = self.gather, self._progress
         assert gather is not None
-        begun = all(e.started for e in self.ensembles)
-        joins = begun or self._left or self._own_call.lasts
+        assert progress is not None
+        joins = self.ensembles.started or self._left or self._own_call.lasts
         if self._wanted and not gather.busy and joins:
             self._wanted = self._full = False
-            self._in_flight = self._take_blocks()
+            self._in_flight = self.ensembles.take_blocks()
             gather.join(self._in_flight or None)
         gathered = gather.poll()
         if gathered is not None and self.coordinator is not None:
             with self.clock.at("writing"):
                 self.coordinator.commit(gathered)
-        self._report_now_and_then()
+        progress.tell_now_and_then(self._left)
         if self.coordinator is not None:
             self.coordinator.decide_next()
-
-    def _take_blocks(self) -> list[Block]:
-        return [e.take_block(self._limit) for e in self.ensembles if e.started]
 
     def _mind_memory(self) -> None:
         """Ask for a commit when this team's share of memory is full; wait if it comes late.
@@ -354,15 +315,12 @@ class RankLoop:
         who is wanted there.
         """
         self._ask_for_room()
-        if self._stored() >= 2 * self._share:
+        if self.ensembles.overfull:
             wait_for(self._may_go_on, self._attend_and_ask)
 
     def _ask_for_room(self) -> None:
         """Ask for a commit, once, if what it could take fills the share."""
-        if self._full or self._wanted or self._stored() < self._share:
-            return
-        takes = sum(e.rows_to(self._limit) for e in self.ensembles)
-        if takes * self.setup.header.row_bytes >= self._share:
+        if self.ensembles.want_commit and not (self._full or self._wanted):
             self._full = True
             self.control.send(Full())
 
@@ -371,63 +329,17 @@ class RankLoop:
         self._ask_for_room()  # the next check may let more be taken
 
     def _may_go_on(self) -> bool:
-        behind = self._limit is not None and self._reached() < self._limit
-        room = self._stored() < self._share
-        return room or behind or self.state.stopping or self.state.over
+        return self.ensembles.may_go_on or self.state.stopping or self.state.over
 
     def _held(self, ensemble: Ensemble) -> bool:
         """Tell whether an ensemble is to wait for another one here, which is behind a check."""
         if ensemble.awaits_pool:
             self._tell_optima(ensemble)
             return ensemble.awaits_pool
-        limit = self._limit
-        if limit is None or ensemble.steps < limit or self.state.stopping:
-            return False
-        full = self._stored() >= self._share
-        return full and any(e.steps < limit and not e.done for e in self.ensembles)
+        return not self.state.stopping and self.ensembles.holds(ensemble)
 
     def _tell_optima(self, ensemble: Ensemble) -> None:
         """Tell rank 0, once, what an ensemble has found."""
         if ensemble.index not in self._told_of:
             self._told_of.add(ensemble.index)
             self.control.send(Optima(ensemble.index, ensemble.optima))
-
-    def _stored(self) -> int:
-        """Return the bytes of the draws that no commit has taken."""
-        return sum(e.rows for e in self.ensembles) * self.setup.header.row_bytes
-
-    def _reached(self) -> int:
-        return min((e.steps for e in self.ensembles), default=0)
-
-    def _report_now_and_then(self) -> None:
-        now, gap = time.monotonic(), _PROGRESS_SECONDS * max(1, len(self.setup.plan.teams) // 64)
-        at_limit = self._limit not in (None, self._told) and self._reached() >= self._limit
-        if at_limit or now - self._last_progress > gap:
-            self._last_progress = now
-            self._report_progress()
-
-    def _report_progress(self) -> None:
-        if self.state.over:
-            return
-        accepted = [e.accepted for e in self.ensembles]
-        complete = all(e.done for e in self.ensembles)
-        reached = self._reached()
-        if self._limit is not None and reached >= self._limit:
-            self._told = self._limit
-        assert self.evaluator is not None
-        behind, slow, usual = self.evaluator.slowest()
-        progress = Progress(
-            done=complete or self._left,
-            complete=complete,
-            reached=reached,
-            steps=sum(e.steps for e in self.ensembles),
-            accepted=sum(a for a, _ in accepted),
-            counted=sum(n for _, n in accepted),
-            slowest=self.team_ranks[behind],
-            slow=slow,
-            usual=usual,
-        )
-        if self._left and repr(progress) == self._last_told:
-            return  # a rank 0 that is lost takes nothing in, and MPI's room for messages is small
-        self._last_told = repr(progress)
-        self.control.send(progress)

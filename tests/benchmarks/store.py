@@ -68,7 +68,7 @@ def timed(where, name, label):
             steps[0] += label == "rows"
     setattr(where, name, method)
 
-timed(pmcmc.sampler.ensemble._Recorder, "save_step", "rows")
+timed(pmcmc.sampler.emcee_sampler.Recorder, "save_step", "rows")
 timed(pmcmc.sampler.ensemble.Ensemble, "take_block", "rows taken")
 timed(pmcmc.mpi.gather.BlockGather, "join", "gather")
 timed(pmcmc.mpi.gather.BlockGather, "poll", "gather")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -11,51 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import EvaluationError
 from ..model.outputs import Evaluate, Evaluation
 from ..model.problem import Problem
 from ..model.rejects import Reject
 from .earlier import EarlierRun
-from .initial import initial_walkers
+from .emcee_sampler import Recorder, Sampler
 from .light_emcee import emcee
-from .moves import InMain, Moves, has_own_code
+from .moves import Moves, fresh_copy
 from .optima import Optimum, Pool
 from .rng import streams
-from .search import MapSearch
+from .start import EnsembleStart
 from .state import Block, EnsembleState, ProductionStart, Rows, join
 
 if TYPE_CHECKING:
     from .._types import AnyArray
-
-
-class _Sampler(emcee.EnsembleSampler):  # type: ignore[misc]
-    """emcee's sampler, its rows evaluated by ``evaluate`` (a team of ranks, or this one)."""
-
-    def __init__(self, evaluate: Evaluate, **kwargs: Any) -> None:
-        super().__init__(log_prob_fn=evaluate, **kwargs)
-        self._evaluate = evaluate
-
-    def compute_log_prob(self, coords: AnyArray) -> tuple[AnyArray, AnyArray | None]:
-        if not np.isfinite(coords).all():
-            raise EvaluationError(
-                "a walker left for infinity (log_prob does not fall off, or a move overflowed)"
-            )
-        log_prob, blobs, _ = self._evaluate(coords)
-        return log_prob, blobs
-
-
-class _Recorder(emcee.backends.Backend):  # type: ignore[misc]
-    """Where emcee saves its steps: hands each to ``record``, keeps nothing itself."""
-
-    def __init__(self, record: Callable[[emcee.State, AnyArray], None]) -> None:
-        super().__init__()
-        self._record = record
-
-    def grow(self, ngrow: int, blobs: AnyArray | None) -> None:
-        pass
-
-    def save_step(self, state: emcee.State, accepted: AnyArray) -> None:
-        self._record(state, accepted)
 
 
 class Ensemble:
@@ -93,8 +61,6 @@ class Ensemble:
         Steps to take in all; ``sys.maxsize`` before burn-in has settled.
     started : bool
         Whether the start is found.
-    awaits_pool : bool
-        Whether it has searched for optima, and cannot go on before ``begin``.
 
     """
 
@@ -125,17 +91,15 @@ class Ensemble:
         self._taken: Block | None = None  # the last that was taken
         self._void = False  # the step in hand is not to be: burn-in ended before it
         self.started = False
-        self._problem, self._in_main, self._earlier = problem, in_main, earlier
+        self._ndim, self._in_main = problem.ndim, in_main
         self._evaluate = self._noting_rejects(evaluate)
         self._pending: list[Reject] = []  # of the step in hand
         self._rejects: list[Reject] = []  # since the last block
-        self._nwalkers, self._seed, self._moves = nwalkers, seed, moves
-        self._start_stream, self._random_state = streams(seed, index)
-        self._search: MapSearch | None = None
-        if problem.initial_is("map") and earlier is None:
-            self._search = MapSearch(problem, nwalkers, self._start_stream, self._evaluate)
-        self._optimum: Optimum | None = None
-        self.awaits_pool = False
+        self._nwalkers, self._moves = nwalkers, moves
+        start_stream, self._random_state = streams(seed, index)
+        self._start = EnsembleStart(
+            problem, nwalkers, start_stream, self._evaluate, index, earlier, in_main
+        )
         self._generator: Iterator[Any] = iter(())
         if saved is not None:
             self.steps = saved.steps
@@ -144,43 +108,18 @@ class Ensemble:
             self._taken = self._close()
 
     @property
+    def awaits_pool(self) -> bool:
+        """Whether it has searched for optima, and cannot go on before ``begin``."""
+        return self._start.awaits_pool
+
+    @property
     def optima(self) -> list[Optimum]:
         """Those that this ensemble has found."""
-        return [] if self._search is None else self._search.found
+        return self._start.optima
 
     def begin(self, pool: Pool | None) -> None:
         """Begin round an optimum drawn from those of all ensembles; None: search on first."""
-        self.awaits_pool = False
-        if pool is not None:
-            self._optimum = pool.draw(self._start_stream)
-
-    def _start(self) -> None:
-        problem, evaluate, nwalkers = self._problem, self._evaluate, self._nwalkers
-        own = problem.own_start and self._earlier is None
-        if self._search is not None and self._optimum is None:
-            if own:
-                self._in_main(self._search.go_on)
-            else:
-                self._search.go_on()
-            self.awaits_pool = True
-            return
-
-        def find() -> tuple[AnyArray, Evaluation | None]:
-            rng, at = self._start_stream, self._optimum
-            return initial_walkers(problem, nwalkers, rng, evaluate, self.index, self._earlier, at)
-
-        coords, known = self._in_main(find) if own else find()
-        log_prob, blobs, rejects = known if known is not None else evaluate(coords)
-        if not (log_prob > -np.inf).any():
-            why = rejects[0].message if rejects else problem.why_excluded(coords[0])
-            raise EvaluationError(
-                f"log_prob is -inf at all {nwalkers} starting walkers of ensemble {self.index}; "
-                f"the first is\n{problem.describe(coords[0])}\n  {why}; choose an initial point "
-                "where the posterior is not zero",
-                parameters=problem.by_name(coords[0]),
-            )
-        self._set_out(coords, log_prob, blobs, self._random_state)
-        self._keep_rejects()
+        self._start.begin(pool)
 
     def _noting_rejects(self, evaluate: Evaluate) -> Evaluate:
         """Return ``evaluate`` as one that notes what was rejected."""
@@ -211,27 +150,17 @@ class Ensemble:
         """Make the sampler that goes on from a state."""
         self._last = emcee.State(coords, log_prob, blobs, random_state, copy=True)
         self._no_blobs = blobs is None
-        sampler = _Sampler(
+        sampler = Sampler(
             self._evaluate,
             nwalkers=self._nwalkers,
-            ndim=self._problem.ndim,
-            moves=self._fresh_moves(),
-            backend=_Recorder(self._record),
+            ndim=self._ndim,
+            moves=fresh_copy(self._moves, self._in_main),
+            backend=Recorder(self._record),
         )
         self._generator = sampler.sample(
             self._last, iterations=self.target - self.steps, skip_initial_state_check=True
         )
         self.started = True
-
-    def _fresh_moves(self) -> Moves:
-        """Return a copy of the moves: a move may keep a state of its own."""
-        if not any(has_own_code(move) for move, _ in self._moves):
-            return copy.deepcopy(self._moves)
-        moves = self._in_main(lambda: copy.deepcopy(self._moves))
-        return [
-            (InMain(move, self._in_main) if has_own_code(move) else move, weight)
-            for move, weight in moves
-        ]
 
     @property
     def done(self) -> bool:
@@ -289,8 +218,10 @@ class Ensemble:
             return
         if self.started:
             next(self._generator)
-        else:
-            self._start()
+        elif (found := self._start.go_on()) is not None:
+            coords, (log_prob, blobs, _) = found
+            self._set_out(coords, log_prob, blobs, self._random_state)
+            self._keep_rejects()
 
     def settle(self, burnin: int, start: ProductionStart | None = None) -> None:
         """End burn-in with the last step that was taken away, and go on from there.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -247,3 +248,22 @@ def describe_moves(moves: Moves) -> list[str]:
         settings = (f"{k}={v!r}" for k, v in sorted(vars(move).items()) if isinstance(v, plain))
         texts.append(f"{type(move).__name__}({', '.join(settings)}): {weight:g}")
     return texts
+
+
+def fresh_copy(moves: Moves, in_main: Callable[[Callable[[], Any]], Any]) -> Moves:
+    """Return a copy of moves for one ensemble: a move may keep a state of its own.
+
+    Parameters
+    ----------
+    moves : list of (emcee move, weight)
+        As chosen for the run.
+    in_main : callable
+        As for `InMain`, by which moves with code of the model's run.
+
+    """
+    if not any(has_own_code(move) for move, _ in moves):
+        return copy.deepcopy(moves)
+    copied = in_main(lambda: copy.deepcopy(moves))
+    return [
+        (InMain(move, in_main) if has_own_code(move) else move, weight) for move, weight in copied
+    ]

@@ -17,6 +17,7 @@ from ..storage.progress_record import ProgressRecord
 from ..text import duration_text, some_text
 from ..tracebacks import warn
 from .description import describe
+from .pace import Pace
 
 if TYPE_CHECKING:
     from ..diagnostics.stopping import WorstFigures
@@ -66,23 +67,15 @@ class ProgressReporter:
             self._terminal = on and streams.may_reach_a_terminal()
         self._remarks: list[str] = []
         self._asides: list[str] = []
-        # steps of all ensembles: in all, None while nobody knows; and those that the file has
-        self._total: int | None = None
-        self._before = 0
-        self._parts: dict[int, Progress] = {}
-        self._began = self._said = time.monotonic()
+        self._pace = Pace()
+        self._said = time.monotonic()
         self._gap = _FIRST_LINE
         self._bar: Any = None
-        self._ensembles = self._thin_by = 1
-        self._burnin: int | None = None  # None: it has not settled
-        self._most = 0  # production steps of all ensembles
-        self._open_ended = False
         self.figures: WorstFigures | None = None  # of the draws so far
         self._watchers: list[_Watcher] = []
         self._of_plan: tuple[str, ...] = ()  # its remarks
         self._cost, self._useful = 0.0, 0
         self._shortfall = ""  # what they lack, as a check found
-        self._goal: int | None = None  # the kept step that may be enough
         self.long_calls: list[LongCall] = []  # of log_prob, that last
 
     def say(self, text: str) -> None:
@@ -134,18 +127,13 @@ class ProgressReporter:
             What rank 0 decided.
 
         """
-        plan, header = setup.plan, setup.header
-        self._most, self._open_ended = plan.nsteps * plan.thin_by, plan.open_ended
-        self._ensembles, self._thin_by = plan.nensembles, plan.thin_by
-        self._burnin, self._before = header.burnin, setup.steps
-        if plan.burnin is None and not setup.settled:
-            self._burnin = None
-        self._set_total()
-        self._began = self._said = time.monotonic()
+        plan = setup.plan
+        self._pace.intend(setup)
+        self._said = time.monotonic()
         self._of_plan, self._cost = tuple(plan.remarks), setup.seconds
         self._useful = plan.evaluations_at_once
         self._tell_watchers(at_once=True)
-        for line in describe(problem, setup, self._total):
+        for line in describe(problem, setup, self._pace.total):
             self.say(line)
         for remark in (*plan.remarks, *self._asides, *self._remarks):
             self.say(f"  note: {remark}")
@@ -162,10 +150,9 @@ class ProgressReporter:
 
         """
         how = "settled" if not decision.shortfall else "ends, but has not settled,"
-        if self._burnin is None:
+        if self._pace.burnin is None:
             self.say(f"  {'burn-in':<10} {how} after {decision.burnin} steps per ensemble")
-        self._burnin = decision.burnin
-        self._set_total()
+        self._pace.settle(decision.burnin)
         if decision.shortfall:
             self.say(f"  note: {decision.shortfall.removeprefix('burn-in: ')}")
         if decision.starts:
@@ -182,17 +169,8 @@ class ProgressReporter:
             The kept step of each ensemble at which they may be enough.
 
         """
-        self._shortfall, self._goal = shortfall, goal
-        if self._open_ended:
-            self._set_total()
-
-    def _set_total(self) -> None:
-        """Work out the steps of all ensembles, as far as they are known."""
-        self._total, most = None, self._most
-        if self._open_ended and self._goal is not None:
-            most = min(most, self._goal * self._thin_by * self._ensembles)
-        if self._burnin is not None and (self._goal is not None or not self._open_ended):
-            self._total = self._burnin * self._ensembles + most
+        self._shortfall = shortfall
+        self._pace.aim(goal)
 
     def progress(self, source: int, progress: Progress) -> None:
         """Take in what one team has done; show the whole now and then.
@@ -205,36 +183,29 @@ class ProgressReporter:
             Its newest message.
 
         """
-        self._parts[source] = progress
+        self._pace.parts[source] = progress
         self._tell_watchers()
         if not self.wanted:
             return
-        done, rate, acceptance = self._done()
+        pace = self._pace
+        done, rate, acceptance = pace.done()
         state = [] if acceptance is None else [f"acceptance {acceptance:.2f}"]
         state += [str(text) for text in (self.figures, self._shortfall) if text]
-        left = "waiting for log_prob" if self.long_calls else self._left(done, rate)
+        left = "waiting for log_prob" if self.long_calls else pace.left(done, rate)
         if self._terminal:
-            state += [left] if left and self._goal is not None else []
+            state += [left] if left and pace.goal is not None else []
             if self._bar is None:
-                self._bar = tqdm(total=self._total, initial=self._before, unit="step", leave=False)
-            self._bar.total = self._total
+                self._bar = tqdm(total=pace.total, initial=pace.before, unit="step", leave=False)
+            self._bar.total = pace.total
             self._bar.set_postfix_str("; ".join(state), refresh=False)
             self._bar.update(done - self._bar.n)
             return
-        now, over = time.monotonic(), self._total is not None and done >= self._total
-        if now - self._said < self._gap or not done or (over and not self._open_ended):
+        now, over = time.monotonic(), pace.total is not None and done >= pace.total
+        if now - self._said < self._gap or not done or (over and not pace.open_ended):
             return
         self._said, self._gap = now, min(_MOST, self._gap * 1.5)
-        so_far = f"{self._so_far(done)}, {rate:.3g} steps/s"
+        so_far = f"{pace.so_far(done)}, {rate:.3g} steps/s"
         streams.tell("; ".join(filter(None, [so_far, left, *state])))
-
-    def _done(self) -> tuple[int, float, float | None]:
-        """Return the steps of all ensembles, those of a second, and the share accepted."""
-        done = sum(p.steps for p in self._parts.values())
-        counted = sum(p.counted for p in self._parts.values())
-        rate = max(done - self._before, 1) / (time.monotonic() - self._began)
-        accepted = sum(p.accepted for p in self._parts.values())
-        return done, rate, accepted / counted if counted else None
 
     def watch(
         self, take: Callable[[ProgressRecord], None], every: float, figures: bool = False
@@ -261,18 +232,17 @@ class ProgressReporter:
 
     def record(self) -> ProgressRecord:
         """Return how far the run is, in numbers."""
-        done, rate, acceptance = self._done()
-        step, burnin = done // self._ensembles, self._burnin
-        in_burnin = burnin is None or step < burnin
-        figures, left = self.figures, self._seconds_left(done, rate)
+        pace, figures = self._pace, self.figures
+        done, rate, acceptance = pace.done()
+        step, in_burnin = pace.step(done)
         return ProgressRecord(
             steps=done,
-            total=self._total,
-            step=step if burnin is None or in_burnin else (step - burnin) // self._thin_by,
+            total=pace.total,
+            step=step,
             in_burnin=in_burnin,
-            goal=self._goal,
-            rate=rate if done > self._before else 0.0,
-            seconds_left=None if self.long_calls else left,
+            goal=pace.goal,
+            rate=rate if done > pace.before else 0.0,
+            seconds_left=None if self.long_calls else pace.seconds_left(done, rate),
             acceptance=acceptance,
             ess=None if figures is None else figures.ess,
             r_hat=None if figures is None else figures.r_hat,
@@ -287,8 +257,8 @@ class ProgressReporter:
 
     def _slowest(self) -> str:
         """Say which rank takes longest for an evaluation, and which team is behind."""
-        told = []
-        parts = [p for p in self._parts.values() if not math.isnan(p.slow)]
+        told, teams = [], self._pace.parts
+        parts = [p for p in teams.values() if not math.isnan(p.slow)]
         if parts and self._useful > 1:
             slow, usual = (
                 max(parts, key=lambda p: p.slow),
@@ -298,9 +268,9 @@ class ProgressReporter:
                 f"rank {slow.slowest}, {duration_text(slow.slow)} an evaluation "
                 f"(median rank: {duration_text(usual)})"
             )
-        if len(self._parts) > 1:
-            behind = min(self._parts, key=lambda source: self._parts[source].reached)
-            told.append(f"behind: rank {behind}, at step {self._parts[behind].reached}")
+        if len(teams) > 1:
+            behind = min(teams, key=lambda source: teams[source].reached)
+            told.append(f"behind: rank {behind}, at step {teams[behind].reached}")
         return "; ".join(told)
 
     def _tell_watchers(self, at_once: bool = False) -> None:
@@ -309,36 +279,6 @@ class ProgressReporter:
             if at_once or now >= watcher.due:
                 watcher.due = now + watcher.every
                 watcher.take(self.record())
-
-    def _so_far(self, done: int) -> str:
-        if self._total is not None and not self._open_ended:
-            return f"{done}/{self._total} steps ({100 * done / self._total:.0f}%)"
-        step = done // self._ensembles
-        if self._burnin is None or step < self._burnin:
-            return f"burn-in, step {step} of each ensemble"
-        return f"step {(step - self._burnin) // self._thin_by} of each ensemble"
-
-    def _seconds_left(self, done: int, rate: float) -> float | None:
-        """Return how long it may take."""
-        if self._goal is not None and self._burnin is not None:
-            at = (self._burnin + self._goal * self._thin_by) * self._ensembles
-            if self._open_ended or (self._total is not None and done < at < self._total):
-                return max(0.0, at - done) / rate
-        return None if self._total is None else (self._total - done) / rate
-
-    def _left(self, done: int, rate: float) -> str:
-        """Say how long it may take."""
-        seconds = self._seconds_left(done, rate)
-        if seconds is None:
-            return ""
-        takes = duration_text(seconds)
-        if self._goal is not None and self._burnin is not None:
-            at = (self._burnin + self._goal * self._thin_by) * self._ensembles
-            if self._open_ended:
-                return f"enough at about step {self._goal}, {takes} left"
-            if self._total is not None and done < at < self._total:
-                return f"about {takes} to the target"
-        return f"{takes} left"
 
     def tell_of_calls(self) -> None:
         """Say which calls of log_prob last."""
@@ -383,4 +323,4 @@ class ProgressReporter:
     @property
     def seconds(self) -> float:
         """Seconds since the work began."""
-        return time.monotonic() - self._began
+        return time.monotonic() - self._pace.began

@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from .prepare.choices import emcee_moves
     from .prepare.plan import Plan
     from .prepare.shape import make_plan
-    from .results.result import Result, load
+    from .results.loading import load
+    from .results.result import Result
 
 if sys.platform == "win32":
     raise ImportError("pmcmc runs on Linux and macOS: on Windows, install and use it in WSL")
@@ -95,7 +96,7 @@ _HOMES = {
     "shared": "mpi.shared",
     "clean_env": "model.external",
     "Result": "results.result",
-    "load": "results.result",
+    "load": "results.loading",
     "run": "api",
     "runs": "launch.handle",
     "start": "api",

@@ -15,7 +15,8 @@ import numpy as np
 from .. import streams
 from ..errors import ExitStatus, ModelError, StoreError, UsageError
 from ..results.files import write_file
-from ..results.result import Result, load
+from ..results.loading import load
+from ..results.result import Result
 from ..storage.lock import being_written
 from ..storage.lock_owner import LockOwner
 from ..storage.notes import read_notes

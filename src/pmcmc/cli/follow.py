@@ -11,7 +11,8 @@ from pathlib import Path
 from .. import streams
 from ..diagnostics.summary import Summary
 from ..errors import StoreError
-from ..results.result import Result, load
+from ..results.loading import load
+from ..results.result import Result
 from ..storage.lock import being_written
 from ..storage.notes import read_notes
 from ..storage.progress_record import ProgressRecord

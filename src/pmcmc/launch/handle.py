@@ -22,7 +22,8 @@ from ..model.problem import Problem
 from ..option_values import whole
 from ..option_words import in_python, words
 from ..results.html import result_html
-from ..results.result import Result, load, load_into_memory
+from ..results.loading import load, load_into_memory
+from ..results.result import Result
 from ..storage.place import shown_path
 from ..storage.progress_record import ProgressRecord
 from ..tracebacks import warn

@@ -16,7 +16,8 @@ from ..model.parcel import TOKEN, write_problem
 from ..model.problem import Problem
 from ..option_words import in_python
 from ..options import check
-from ..results.result import Result, load
+from ..results.loading import load
+from ..results.result import Result
 from ..slurm import job as queue
 from ..slurm.script import script
 from ..slurm.script_options import SCRIPT_OPTIONS, here

@@ -50,6 +50,17 @@ class Draws:
         """Draws so far: kept steps of all ensembles times walkers."""
         return sum(self.steps) * self.nwalkers
 
+    @property
+    def open_ended(self) -> bool:
+        """Whether production goes on until the draws are enough."""
+        return bool(self.config.get("nsteps") == "auto")
+
+    @property
+    def acceptance_fraction(self) -> AnyArray:
+        """Accepted share of the kept steps, (ensemble, walker); NaN in an ensemble without any."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.reader.accepted / np.array(self.steps)[:, None])
+
     def get_chain(self, discard: int = 0, thin: int = 1, flat: bool = False) -> AnyArray:
         """Return the coordinates.
 

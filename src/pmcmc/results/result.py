@@ -8,57 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..cores import count_cores
-from ..diagnostics.advice import Continuation
-from ..diagnostics.limits import looked_at
 from ..diagnostics.statistics import ChainStatistics
 from ..diagnostics.summarize import summarize
 from ..diagnostics.summary import Summary
 from ..diagnostics.table import KINDS
-from ..diagnostics.verdict import Verdict, assess
+from ..diagnostics.verdict import Verdict
 from ..errors import PmcmcError, StoreError, UsageError
 from ..option_words import in_python
 from ..storage.cut import CutReader
-from ..storage.place import shown_path
 from ..storage.reader import RunReader
-from ..text import count_text, span_text
+from . import shown
+from .assessment import assess_draws
 from .draws import Draws
 from .files import write_file
 from .html import result_html
 
 if TYPE_CHECKING:
-    from .._types import AnyArray
+    pass
 
 _THREADS = 4  # that figures are worked out by, at most: each holds arrays of its own
-
-
-def load(path: str | Path) -> Result:
-    """Open the file of a run.
-
-    Parameters
-    ----------
-    path : str or Path
-        The HDF5 file that ``run`` or the command line wrote, finished or not.
-
-    Returns
-    -------
-    Result
-        The draws committed so far.
-
-    Raises
-    ------
-    StoreError
-        If there is no such file, or it is not a pmcmc file, of a newer format, or damaged.
-
-    """
-    return Result.open(Path(path))
-
-
-def load_into_memory(path: Path) -> Result:
-    """Read the file of a run as a whole, which is not needed any more then; raises as ``load``."""
-    return Result(RunReader.in_memory(path))
 
 
 class Result(Draws):
@@ -108,28 +77,18 @@ class Result(Draws):
 
     def in_short(self) -> str:
         """Return in a line how many draws there are, and whether the run is over."""
-        state = "short of its stop rule" if self.short else self.status
-        if not self.ndraws:
-            state = f"in burn-in, at step {span_text(self.burnin_steps)}; {state}"
-            return f"no draws of {count_text(self.ndim, 'parameter')} yet, {state}"
-        return (
-            f"{self.ndraws} draws of {count_text(self.ndim, 'parameter')}, "
-            f"{count_text(self.nensembles, 'ensemble')} of {self.nwalkers} walkers, "
-            f"{span_text(self.steps)} steps each; {state}"
-        )
+        return shown.in_short(self)
 
     def __repr__(self) -> str:
         """Return what it is, without working out figures."""
-        where = "in memory" if self.path is None else f"in {shown_path(self.path)}"
-        return f"<pmcmc.Result of {self.problem}: {self.in_short()}; {where}>"
+        return shown.without_figures(self)
 
     def __str__(self) -> str:
         """Return the table of figures and the verdict."""
         if not self.ndraws:
             return repr(self)
         summary = self.summary()
-        verdict = in_python(str(self.assess(summary)))
-        return f"{self.problem}: {self.in_short()}\n\n{summary}\n\n{verdict}"
+        return shown.with_figures(self, summary, self.assess(summary))
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """Show it in IPython as ``print`` does."""
@@ -281,17 +240,6 @@ class Result(Draws):
         )
         Draws.__init__(self, reader)
 
-    @property
-    def open_ended(self) -> bool:
-        """Whether production goes on until the draws are enough."""
-        return bool(self.config.get("nsteps") == "auto")
-
-    @property
-    def acceptance_fraction(self) -> AnyArray:
-        """Accepted share of the kept steps, (ensemble, walker); NaN in an ensemble without any."""
-        with np.errstate(invalid="ignore"):
-            return np.asarray(self.reader.accepted / np.array(self.steps)[:, None])
-
     def summary(self, kind: str = "quantiles") -> Summary:
         """Return the figures of all parameters; prints as a table.
 
@@ -339,18 +287,7 @@ class Result(Draws):
             As ``summary()`` returns it.
 
         """
-        rules = (self.config.get("until_ess"), self.config.get("until_rhat"))
-        header = self.reader.header
-        names = looked_at(self.config.get("until_of"), self.names, header.derived_names)
-        how = Continuation(
-            resumable=self.path is not None,
-            open_ended=self.open_ended,
-            at_most=self.open_ended and self.status == "finished",
-            rescued=bool(self.config.get("rescue")),
-        )
-        if isinstance(self.reader, CutReader):
-            how = replace(how, thin=self.reader.thin, left_out=self.reader.left_out)
-        return assess(summary, *rules, how, names)
+        return assess_draws(self, summary)
 
     def statistics(self) -> ChainStatistics:
         """Return what works out single figures of the draws.

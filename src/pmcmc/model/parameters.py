@@ -104,6 +104,15 @@ class Parameters:
             raise ModelError(f"ndim is {ndim}, but parameters gives {len(table.names)} names")
         return table
 
+    @property
+    def bounds(self) -> tuple[tuple[float | None, float | None], ...]:
+        """Where each prior is not zero, None for no bound; empty without priors."""
+        pairs = (map(float, prior.frozen.support()) for prior in self.priors)
+        return tuple(
+            (low if np.isfinite(low) else None, high if np.isfinite(high) else None)
+            for low, high in pairs
+        )
+
     @cached_property
     def circles(self) -> Circles:
         """Which of the sampled ones are on circles."""

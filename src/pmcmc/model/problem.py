@@ -6,21 +6,12 @@ plain float64 arrays, in the way emcee would, with an error that says which para
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import json
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from .. import streams
-from ..errors import ModelError
-from . import checks, load, parcel
-from .calls import Caller, CallFailed
+from . import checks
+from .calls import Caller
 from .derived import (
     Place,
     check_derived,
@@ -28,15 +19,14 @@ from .derived import (
     check_labels,
     name_derived,
 )
-from .failures import at_text, bad_output, by_name, raised
+from .evaluating import evaluate_or_raise, evaluate_or_reject, take_part
+from .failures import at_text, by_name
 from .first_point import first_points, try_points
-from .hints import ModelText
-from .outputs import BadOutput, Evaluation, OutputFormat
+from .from_file import make_problem
+from .identity import hash_of, settings_of, text_of
+from .outputs import Evaluation, OutputFormat
 from .parameters import Parameters
 from .posterior import Group, Posterior
-from .ranks import rank_info
-from .rejecting import evaluate_or_reject
-from .rejects import TookTooLong
 from .shown import problem_html, problem_text
 from .timeout import TimeLimit
 
@@ -151,30 +141,8 @@ class Problem:
             If it is not there; if it does not run, or does not describe a problem.
 
         """
-        if model.endswith(load.ENDING):
-            problem: Problem = parcel.read_problem(Path(model), os.environ)
-            return problem
-        # before the model is run, which may change the working directory
-        source, path = load.source(model), load.place(model)
-        found = load.read(model)
-        text = ModelText(source, model)
-        try:
-            made = Problem(**found, name=load.stem(model))
-        except ModelError as exc:
-            lines = [
-                f"the model {model} is not complete: {exc}",
-                text.line_of(str(exc), load.KEYS),
-            ]
-            others = text.misspelt(load.KEYS, load.OLD_NAMES)
-            lines += [f"  {name}: is it meant to be {key}?" for name, key in others]
-            raise ModelError("\n".join(filter(None, lines))) from None
-        except TypeError as exc:
-            raise ModelError(f"the model {model} has a name of the wrong type: {exc}") from None
-        for name, key in text.misspelt(load.KEYS, load.OLD_NAMES, surely=True):
-            if rank_info().rank == 0:
-                streams.tell(f"note: {name}: is it meant to be {key}?", error=True)
-        made.source, made.path = source, path
-        return made
+        problem: Problem = make_problem(model, Problem)
+        return problem
 
     def __repr__(self) -> str:
         """Return its name and parameters."""
@@ -231,25 +199,9 @@ class Problem:
             If log_prob raises, or returns NaN, +inf, or something of the wrong shape.
 
         """
-        rows = np.array(coords, dtype=np.float64)  # a copy: a function may write into theta
+        evaluate = evaluate_or_reject if self.rejecting else evaluate_or_raise
         function = self.posterior.direct
-        if self.rejecting:
-            return evaluate_or_reject(
-                self._caller, self.returns, self.names, function, rows, tick, where
-            )
-        try:
-            if self.vectorized:
-                results = self._caller.for_all(function, rows, where)
-            else:
-                results = self._caller.for_each(function, rows, tick, where)
-        except CallFailed as failed:
-            exc, row = failed.args
-            theta = coords if self.vectorized else coords[row]
-            raise raised(exc, self.names, theta, where) from exc
-        try:
-            return self.returns.to_arrays(results, len(rows))
-        except BadOutput as exc:
-            raise bad_output(exc, self.names, coords, where) from None
+        return evaluate(self._caller, self.returns, self.names, function, coords, tick, where)
 
     def limit(self, on_error: str, timeout: float | None) -> None:
         """Say what becomes of evaluations that fail, and how long one may take.
@@ -317,17 +269,7 @@ class Problem:
         def function(rows: FloatArray) -> Any:
             return self.posterior.take_part(rows, comm)
 
-        at = theta.copy()
-        try:
-            if theta.ndim == 2:
-                self._caller.for_all(function, theta, where)
-            else:
-                self._caller.for_each(function, theta[None], None, where)
-        except CallFailed as failed:
-            exc = failed.args[0]
-            if self.rejecting and isinstance(exc, Exception | TookTooLong):
-                raise exc from None
-            raise raised(exc, self.names, at, where) from exc
+        take_part(self._caller, self.names, self.rejecting, function, theta, where)
 
     def probe(self, where: str = "") -> tuple[FloatArray, float]:
         """Evaluate before any work, at a point that depends on nothing random.
@@ -368,18 +310,7 @@ class Problem:
 
     def settings(self) -> dict[str, Any]:
         """Return what defines the problem, as far as it can be written down (for the file)."""
-        order = list(self.parameters.all_names)
-        fixed = {"fixed": self.fixed, "order": order} if self.fixed else {}
-        turns = self.parameters.turns
-        if turns:
-            fixed |= {"periodic": {name: list(turn) for name, turn in turns.items()}}
-        return {
-            "parameters": list(self.names),
-            "priors": [p.describe() for p in self.priors],
-            "vectorized": self.vectorized,
-            "blobs": self.returns.settings(),
-            **fixed,
-        }
+        return settings_of(self.parameters, self.returns)
 
     def derived(self) -> list[tuple[str, Place]]:
         """Return the names of the derived parameters, and where they are in blobs; once probed.
@@ -398,22 +329,12 @@ class Problem:
 
     def bounds(self) -> tuple[tuple[float | None, float | None], ...]:
         """Return where each prior is not zero, None for no bound; empty without priors."""
-        pairs = (map(float, prior.frozen.support()) for prior in self.priors)
-        return tuple(
-            (low if np.isfinite(low) else None, high if np.isfinite(high) else None)
-            for low, high in pairs
-        )
+        return self.parameters.bounds
 
     def source_text(self) -> str:
         """Return the text of the model's file, else of its function, as far as it is there."""
-        if self.source:
-            return self.source
-        try:
-            return inspect.getsource(self.posterior.function)
-        except (OSError, TypeError):
-            return ""
+        return self.source or text_of(self.posterior.function)
 
     def fingerprint(self) -> str:
         """Return a hash of ``settings``."""
-        text = json.dumps(self.settings(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hash_of(self.settings())

@@ -25,7 +25,8 @@ from ..pool.together import EvaluationGroup
 from ..prepare.choices import choose_moves
 from ..prepare.hosts import find_ranks
 from ..prepare.output import OutputClaim
-from ..prepare.setup import Setup, agree, share
+from ..prepare.setup import Setup, agree
+from ..prepare.share import share
 from ..results.result import Result
 from ..sampler.moves import Moves
 from ..signals import SignalWatch

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ModelError
+from .blob_types import are_ascii, are_numeric, check_blobs_dtype, suggest_dtype
 from .rejects import Reject
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class OutputFormat:
 
     def __init__(self, blobs_dtype: Any, vectorized: bool) -> None:
         self.vectorized = vectorized
-        self.given = None if blobs_dtype is None else _check_blobs_dtype(blobs_dtype)
+        self.given = None if blobs_dtype is None else check_blobs_dtype(blobs_dtype)
         self.has_blobs = False
         self.dtype: np.dtype[Any] = np.dtype(np.float64)
         self.shape: tuple[int, ...] = ()
@@ -143,12 +143,12 @@ class OutputFormat:
                 raise BadOutput(0, f"{result!r}", "blobs_dtype is given, so blobs are expected")
             return
         blobs = tuple(result[1:])
-        if self.given is None and not _numeric(blobs):
+        if self.given is None and not are_numeric(blobs):
             raise BadOutput(
                 0,
                 f"blobs {blobs!r}, which are not numbers of one shape",
-                f"give a blobs_dtype, for example: blobs_dtype = {_suggest_dtype(blobs)}"
-                + ("" if _ascii(blobs) else ", and return text as bytes, with .encode()"),
+                f"give a blobs_dtype, for example: blobs_dtype = {suggest_dtype(blobs)}"
+                + ("" if are_ascii(blobs) else ", and return text as bytes, with .encode()"),
             )
         self._width = len(result)
         if self.given is not None:
@@ -226,55 +226,6 @@ class OutputFormat:
 def has_parts(result: Any) -> bool:
     """Tell whether one result is a sequence, as with blobs, and not a number."""
     return isinstance(result, tuple | list) or (isinstance(result, np.ndarray) and result.ndim > 0)
-
-
-def _numeric(blobs: Sequence[Any]) -> bool:
-    try:
-        return np.array([blobs]).dtype.kind in "biuf"
-    except ValueError:  # ragged
-        return False
-
-
-def _check_blobs_dtype(given: Any) -> np.dtype[Any]:
-    try:
-        dtype: np.dtype[Any] = np.dtype(given)
-    except TypeError:
-        raise ModelError(
-            f"blobs_dtype is {given!r}, which numpy does not take as a dtype"
-        ) from None
-    if not _kinds(dtype) <= set("biufcS"):
-        raise ModelError(
-            f"blobs_dtype is {dtype}: objects, unicode strings and dates cannot be kept in HDF5 "
-            'without pickle; use numbers, or byte strings of fixed length such as "S16"'
-        )
-    return dtype
-
-
-def _kinds(dtype: np.dtype[Any]) -> set[str]:
-    if dtype.names:
-        return set().union(*(_kinds(dtype[name]) for name in dtype.names))
-    return _kinds(dtype.base) if dtype.subdtype else {dtype.kind}
-
-
-def _suggest_dtype(blobs: Sequence[Any]) -> str:
-    fields: list[tuple[Any, ...]] = []
-    for i, blob in enumerate(blobs):
-        if isinstance(blob, str | bytes):
-            fields.append((f"blob{i}", f"S{max(16, len(blob))}"))
-            continue
-        try:
-            kind = {"c": "c16"}.get(np.asarray(blob).dtype.kind, "f8")
-            if np.asarray(blob).dtype.kind not in "biufc":
-                kind = "S16"
-        except ValueError:
-            kind = "S16"
-        shape = () if kind == "S16" else np.shape(blob)
-        fields.append((f"blob{i}", kind, shape) if shape else (f"blob{i}", kind))
-    return repr(fields)
-
-
-def _ascii(blobs: Sequence[Any]) -> bool:
-    return all(blob.isascii() for blob in blobs if isinstance(blob, str))
 
 
 def _scalars(results: Sequence[Any]) -> FloatArray:

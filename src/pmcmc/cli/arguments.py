@@ -3,84 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from ..options import OPTIONS, Option
-
-
-@dataclass(frozen=True)
-class Argument:
-    """One argument of a command: its flags, or its name if it has none, as argparse takes it."""
-
-    flags: tuple[str, ...]
-    about: Mapping[str, Any]
-
-    def long_flags(self) -> list[str]:
-        """Return the flags that begin with two dashes."""
-        flags = [flag for flag in self.flags if flag.startswith("--")]
-        if self.about.get("action") is argparse.BooleanOptionalAction:
-            flags += ["--no-" + flag[2:] for flag in flags]
-        return flags
-
-
-Groups = Mapping[str, Iterable[Argument]]  # by the heading in the help, "" for none
-
-
-@dataclass(frozen=True)
-class Command:
-    """One command.
-
-    Attributes
-    ----------
-    help : str
-        What it does.
-    groups : callable
-        Returns its arguments; what these need is imported then.
-    more : str
-        What its own help says besides.
-    module : str
-        Where the function of its name is: the modules of this folder, each imported when one of
-        its commands is used, so that reading a file loads neither MPI, emcee nor scipy.
-    ranks : bool
-        Whether it works on MPI ranks; the others need no MPI.
-
-    """
-
-    help: str
-    groups: Callable[[], Groups]
-    more: str = ""
-    module: str = "commands"
-    ranks: bool = False
-
-    def handler(self, name: str) -> Callable[..., int]:
-        """Return the function that does it: of a Launch where it works on ranks, and arguments."""
-        module = importlib.import_module(f".{self.module}", __package__)
-        handler: Callable[..., int] = getattr(module, "try_again" if name == "try" else name)
-        return handler
-
-    def arguments(self) -> list[Argument]:
-        """Return the arguments of all groups."""
-        return [argument for group in self.groups().values() for argument in group]
-
-
-def _argument(*flags: str, **about: Any) -> Argument:
-    return Argument(flags, about)
-
-
-def _option(option: Option) -> Argument:
-    """Return the argument for an option; if it is not given, its value is None."""
-    flag, text = "--" + option.name.replace("_", "-"), option.help.replace("%", "%%")
-    if option.metavar is None:  # a switch; one that is neither on nor off by itself has a --no-
-        action = argparse.BooleanOptionalAction if option.default is None else "store_true"
-        return _argument(flag, action=action, default=None, help=text)
-    if option.default is not None:
-        number = isinstance(option.default, int | float)
-        text += f" (default: {option.default:g})" if number else f" (default: {option.default})"
-    return _argument(flag, metavar=option.metavar, help=text)
+from ..options import OPTIONS
+from .definitions import Argument, Command, Groups, argument, option_argument
 
 
 def _whole(least: int) -> Callable[[str], int]:
@@ -98,31 +25,31 @@ def _whole(least: int) -> Callable[[str], int]:
 
 # ---- the table
 
-_FILE = _argument("path", metavar="FILE", type=Path)
-_FILE_OR_NONE = _argument("path", metavar="FILE", type=Path, nargs="?")
-_FILES = _argument("paths", metavar="FILE", type=Path, nargs="+")
-_NAMES = _argument(
+_FILE = argument("path", metavar="FILE", type=Path)
+_FILE_OR_NONE = argument("path", metavar="FILE", type=Path, nargs="?")
+_FILES = argument("paths", metavar="FILE", type=Path, nargs="+")
+_NAMES = argument(
     "--parameters",
     dest="names",
     metavar="NAMES",
     type=lambda text: text.split(","),
     help="these only, as in m,b or 'beta[*]' (default: all)",
 )
-_OF_RUN = _argument(
+_OF_RUN = argument(
     "--of-run",
     metavar="...",
     nargs=argparse.REMAINDER,
     help="instead of FILE: the words of a `run`, whose file it is",
 )
 _CUT = (
-    _argument(
+    argument(
         "--discard",
         metavar="N",
         type=_whole(0),
         default=0,
         help="leave out the first N kept steps of each ensemble (default: 0)",
     ),
-    _argument(
+    argument(
         "--thin",
         metavar="M",
         type=_whole(1),
@@ -130,16 +57,16 @@ _CUT = (
         help="then take every M-th (default: 1)",
     ),
 )
-_OVERWRITE = _argument(
+_OVERWRITE = argument(
     "--overwrite", action="store_true", help="replace files that pmcmc did not make"
 )
-_FOLLOW = _argument("--follow", action="store_true", help="show how far the run is, until it ends")
-_VERIFY = _argument(
+_FOLLOW = argument("--follow", action="store_true", help="show how far the run is, until it ends")
+_VERIFY = argument(
     "--verify",
     action="store_true",
     help="compare the draws with their checksums (exit status 1: they differ)",
 )
-_JSON = _argument("--json", dest="as_json", action="store_true", help="for programs")
+_JSON = argument("--json", dest="as_json", action="store_true", help="for programs")
 
 
 def _model() -> list[Argument]:
@@ -148,17 +75,17 @@ def _model() -> list[Argument]:
     examples = ", ".join(BUILTIN)
     text = "the options of the run as keys, `-` as `_`"
     return [
-        _argument(
+        argument(
             "model",
             metavar="MODEL",
             nargs="?",
             help=f"a .py file, a module, or a built-in example ({examples})",
         ),
-        _argument("--config", metavar="FILE.toml", help=text),
+        argument("--config", metavar="FILE.toml", help=text),
     ]
 
 
-_RANKS = _argument(
+_RANKS = argument(
     "--ranks",
     metavar="N",
     help="start so many ranks, as mpiexec -n N would; refused under a launcher",
@@ -166,7 +93,7 @@ _RANKS = _argument(
 
 
 def _of_run() -> Groups:
-    return {"": [*_model(), _RANKS, *map(_option, OPTIONS.values())]}
+    return {"": [*_model(), _RANKS, *map(option_argument, OPTIONS.values())]}
 
 
 def _rank_counts(text: str) -> list[int]:
@@ -193,66 +120,66 @@ def _above_zero(text: str) -> float:
 
 
 def _of_plan() -> Groups:
-    ranks = _argument(
+    ranks = argument(
         "--ranks",
         metavar="N,N,...",
         type=_rank_counts,
         default=[1, 4, 16, 64, 256],
         help="(default: 1,4,16,64,256)",
     )
-    ess = _argument(
+    ess = argument(
         "--target-ess",
         metavar="E",
         type=_above_zero,
         help="effective draws of every parameter (default: as --until-ess, else enough)",
     )
-    tau = _argument(
+    tau = argument(
         "--tau",
         metavar="STEPS",
         type=_above_zero,
         help="autocorrelation time, as a short run prints it (default: a normal posterior's)",
     )
-    network = _argument(
+    network = argument(
         "--doctor",
         dest="network",
         metavar="FILE.json",
         type=Path,
         help="what `doctor --json` printed where the run is to be: how long messages take",
     )
-    picture = _argument(
+    picture = argument(
         "--plot", dest="picture", metavar="FILE.png", type=Path, help="draw time and efficiency"
     )
     options = [option for option in OPTIONS.values() if option.name != "overwrite"]
     return {
         "": [*_model(), ranks, ess, tau, network, _JSON, picture, _OVERWRITE],
-        "options of the run": map(_option, options),
+        "options of the run": map(option_argument, options),
     }
 
 
 def _of_slurm() -> Groups:
     from ..slurm.script_options import SCRIPT_OPTIONS
 
-    submit = _argument(
+    submit = argument(
         "--submit", action="store_true", help="hand the script to sbatch, and say which job it is"
     )
     return {
         "": [*_model(), submit],
-        "options of the job": map(_option, SCRIPT_OPTIONS.values()),
-        "options of the run": map(_option, OPTIONS.values()),
+        "options of the job": map(option_argument, SCRIPT_OPTIONS.values()),
+        "options of the run": map(option_argument, OPTIONS.values()),
     }
 
 
 def _of_summary() -> Groups:
-    ensembles = _argument("--ensembles", action="store_true", help="a table of ensembles besides")
-    kind = _argument(
+    ensembles = argument("--ensembles", action="store_true", help="a table of ensembles besides")
+    kind = argument(
         "--kind",
         choices=("quantiles", "hdi", "mode"),
         default="quantiles",
         help="beside mean and sd: 16%%, 50%% and 84%% quantiles (default), or the 68%% interval "
         "of highest density round the median or the mode",
     )
-    correlation = _argument("--correlation", action="store_true", help="of pairs of parameters")
-    form = _argument(
+    correlation = argument("--correlation", action="store_true", help="of pairs of parameters")
+    form = argument(
         "--format",
         dest="form",
         choices=("text", "latex", "markdown"),
@@ -263,7 +190,7 @@ def _of_summary() -> Groups:
 
 
 def _of_plot() -> Groups:
-    folder = _argument(
+    folder = argument(
         *("-o", "--output"),
         dest="folder",
         metavar="FOLDER",
@@ -271,7 +198,7 @@ def _of_plot() -> Groups:
         default=".",
         help="(default: here)",
     )
-    truth = _argument(
+    truth = argument(
         "--truth",
         dest="truths",
         metavar="NAME=VALUE",
@@ -280,7 +207,7 @@ def _of_plot() -> Groups:
         default=[],
         help="a true value to be marked, as in m=-0.96; may be given again",
     )
-    form = _argument(
+    form = argument(
         "--format", dest="form", choices=("png", "pdf"), default="png", help="(default: png)"
     )
     return {"": [_FILES, folder, _NAMES, truth, form, _OVERWRITE, *_CUT]}
@@ -302,7 +229,7 @@ def _truths(text: str) -> dict[str, float]:
 
 def _of_report() -> Groups:
     text = "(default: FILE's stem, here)"
-    output = _argument("-o", "--output", metavar="FILE.html", type=Path, help=text)
+    output = argument("-o", "--output", metavar="FILE.html", type=Path, help=text)
     return {"": [_FILE, output, _OVERWRITE, *_CUT]}
 
 
@@ -310,45 +237,45 @@ FORMATS = ("netcdf", "getdist", "npz", "csv")  # of results.exports, which is sl
 
 
 def _of_export() -> Groups:
-    form = _argument(
+    form = argument(
         "--format", dest="form", metavar="|".join(FORMATS), required=True, choices=FORMATS
     )
-    output = _argument(
+    output = argument(
         *("-o", "--output"),
         metavar="OUTPUT",
         type=Path,
         help="the file, or GetDist's root (default: FILE's stem, here)",
     )
-    replace = _argument("--overwrite", action="store_true", help="replace files that are there")
+    replace = argument("--overwrite", action="store_true", help="replace files that are there")
     return {"": [_FILE, form, output, replace, *_CUT]}
 
 
 def _of_derive() -> Groups:
-    return {"": [_FILE, _argument("model", metavar="MODEL.py")]}
+    return {"": [_FILE, argument("model", metavar="MODEL.py")]}
 
 
 def _of_try() -> Groups:
-    number = _argument("number", metavar="N", type=_whole(0), help="which, from 0")
-    model = _argument("--model", metavar="MODEL", help="(default: that of the run)")
-    path = _argument("path", metavar="FILE", type=Path, help="of a run, or its FILE.rejects.jsonl")
+    number = argument("number", metavar="N", type=_whole(0), help="which, from 0")
+    model = argument("--model", metavar="MODEL", help="(default: that of the run)")
+    path = argument("path", metavar="FILE", type=Path, help="of a run, or its FILE.rejects.jsonl")
     return {"": [path, number, model]}
 
 
 def _of_init() -> Groups:
     from ..model.template import STYLES
 
-    style = _argument(
+    style = argument(
         "--style",
         choices=STYLES,
         default=STYLES[0],
         help="a table of priors and a log-likelihood (default); the whole posterior as emcee "
         "takes it; another program; many points at once",
     )
-    return {"": [_argument("path", metavar="FILE.py", type=Path), style]}
+    return {"": [argument("path", metavar="FILE.py", type=Path), style]}
 
 
 def _of_doctor() -> Groups:
-    folder = _argument(
+    folder = argument(
         "--output",
         metavar="FOLDER",
         default=".",

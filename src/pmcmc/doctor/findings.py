@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from ..mpi.startup import OVERRIDE, ROOT_ONLY_DISPATCHES, launched
-from ..text import count_text, duration_text, size_text, some_text
-from .records import Facts, Finding, FolderFacts, Level, RankFacts
+from ..text import count_text, duration_text, some_text
+from .folder import find_of_folder
+from .records import Facts, Finding, RankFacts
 
 ALIKE = ("pmcmc", "Python", "emcee", "numpy", "MPI library")  # the draws, or the talk, need these
 SLOW_MESSAGE = 5e-4  # seconds, one way: longer is no fast network
 SLOW_BYTES = 50e6  # per second
-SLOW_COMMIT = 1.0  # seconds
 CLOCKS_APART = 1.0  # seconds
-LITTLE_SPACE, NO_SPACE = 2**30, 64 * 2**20  # bytes; a block alone may take the latter
 _SHOWN = 4  # hosts or ranks that are named before "and 7 more"
 
 
@@ -33,7 +31,7 @@ def find(facts: Facts) -> list[Finding]:
         _clocks,
     )
     found = [finding for check in checks for finding in check(facts)]
-    return found + list(_folder(facts.folder, facts) if facts.folder else ())
+    return found + list(find_of_folder(facts.folder, facts) if facts.folder else ())
 
 
 def exit_status(findings: Iterable[Finding]) -> int:
@@ -55,7 +53,7 @@ def _versions(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "versions",
                 "wrong" if name in ALIKE else "warning",
-                f"the ranks have different versions of {name}: {_kinds(by, facts)}",
+                f"the ranks have different versions of {name}: {facts.kinds(by)}",
                 "run the same environment on every host: one on a file system that all share, "
                 "named by its full path in the job script",
             )
@@ -64,7 +62,7 @@ def _versions(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "versions",
             "warning",
-            f"the ranks run different interpreters: {_kinds(paths, facts)}",
+            f"the ranks run different interpreters: {facts.kinds(paths)}",
             "give the interpreter by its full path: mpiexec -n 16 /path/to/python -m pmcmc",
         )
 
@@ -158,7 +156,7 @@ def _ranks(facts: Facts) -> Iterator[Finding]:
             "ranks",
             "wrong",
             f"{count_text(len(facts.silent), 'rank')} did not answer within {facts.patience:g} s "
-            f"({_kinds(facts.silent, facts)}); what needs them was not measured",
+            f"({facts.kinds(facts.silent)}); what needs them was not measured",
             "do those hosts and their file systems answer, and do messages pass (firewall)?",
         )
 
@@ -288,59 +286,6 @@ def _clocks(facts: Facts) -> Iterator[Finding]:
         yield Finding("clocks", "warning", f"{text} ({host})", advice)
 
 
-# ---- where the draws go
-
-_STEPS = {
-    "folder": "make it (mkdir -p), or give the folder of your output: --output FOLDER",
-    "write": "give a folder that you may write to and that is not full, with --output",
-    "fsync": "use a file system that can fsync files and folders: a power loss would cost draws",
-    "rename": "use a file system that can rename over a file: files are put in place that way",
-    "lock": "use another file system: the lock that keeps other writers out cannot be made here",
-    "hard link": "without these a lock is not made at once: start no two jobs on one file",
-    "HDF5": "use another file system: HDF5 cannot write a file here and read it back",
-}
-
-
-def _folder(folder: FolderFacts, facts: Facts) -> Iterator[Finding]:
-    works = [step for step, error in folder.errors.items() if not error]
-    for step, error in folder.errors.items():
-        if error:
-            level: Level = "warning" if step == "hard link" else "wrong"
-            yield Finding("output", level, f"{folder.path}: {step}: {error}", _STEPS[step])
-    if folder.stuck is not None:
-        yield Finding(
-            "output",
-            "wrong",
-            f"{folder.path}: {folder.stuck}: no end after {facts.patience:g} s",
-            "this file system hangs or is overloaded: use another (.pmcmc-doctor-* may stay)",
-        )
-    if folder.commit is not None and folder.stuck is None:
-        slow = "use a faster file system (scratch), or commit less often: --checkpoint 600"
-        quick = folder.commit <= SLOW_COMMIT
-        yield Finding(
-            "output",
-            "ok" if quick else "warning",
-            f"{folder.path}: {', '.join(works)} work; a commit takes "
-            f"{duration_text(folder.commit)}; {size_text(folder.free or 0)} are free",
-            "" if quick else slow,
-        )
-    if folder.free is not None and folder.free < LITTLE_SPACE:
-        yield Finding(
-            "output",
-            "wrong" if folder.free < NO_SPACE else "warning",
-            f"{folder.path}: {size_text(folder.free)} are free",
-            "make room or use another file system: a step takes 8 (ndim + 1) bytes per walker",
-        )
-    if folder.unseen:
-        yield Finding(
-            "output",
-            "warning",
-            f"{folder.path}: some ranks do not see rank 0's files there "
-            f"({_kinds(folder.unseen, facts)}): it belongs to one host",
-            f"draws there are for {facts.ranks[0].host} alone: use a folder that all hosts share",
-        )
-
-
 # ---- words
 
 
@@ -350,14 +295,3 @@ def _union(ranks: Iterable[RankFacts]) -> int:
 
 def _some(texts: list[str]) -> str:
     return some_text(texts, _SHOWN, counted=True)
-
-
-def _kinds(by: Mapping[int, str], facts: Facts) -> str:
-    """Return values and who has them: ``2.1: rank 0 (n1) and 2 more; 2.0: rank 3 (n2)``."""
-    texts = []
-    for value, n in Counter(by.values()).most_common():
-        rank = next(r for r in by if by[r] == value)
-        host = f" ({facts.ranks[rank].host})" if rank in facts.ranks else ""
-        more = f" and {n - 1} more" if n > 1 else ""
-        texts.append(f"{value}: rank {rank}{host}{more}")
-    return "; ".join(texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -83,6 +84,16 @@ class Facts:
         for one in self.ranks.values():
             found.setdefault(one.host, []).append(one)
         return found
+
+    def kinds(self, by: Mapping[int, str]) -> str:
+        """Return values and who has them: ``2.1: rank 0 (n1) and 2 more; 2.0: rank 3 (n2)``."""
+        texts = []
+        for value, n in Counter(by.values()).most_common():
+            rank = next(r for r in by if by[r] == value)
+            host = f" ({self.ranks[rank].host})" if rank in self.ranks else ""
+            more = f" and {n - 1} more" if n > 1 else ""
+            texts.append(f"{value}: rank {rank}{host}{more}")
+        return "; ".join(texts)
 
 
 Level = Literal["ok", "warning", "wrong"]

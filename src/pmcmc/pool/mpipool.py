@@ -20,13 +20,12 @@ from ..errors import RankError
 from ..mpi.guard import ExitGuard
 from ..mpi.held import give_back, hold, refuse_held
 from ..mpi.startup import ROOT_ONLY_DISPATCHES, abort, any_thread, where, world
-from ..mpi.waiting import wait_for
 from ..tracebacks import warn
 from .dispatch import Dispatcher
 from .functions import FunctionTable, SentFunction
-from .polling import PollingThread
+from .root import Root
 from .schedule import Scheduler
-from .tasks import Batch, Chunk, Failure, as_rows, run_tasks
+from .tasks import Batch, Failure, as_rows, run_tasks
 from .worker import Worker
 
 if TYPE_CHECKING:
@@ -99,20 +98,17 @@ class MPIPool(BasePool):  # type: ignore[misc]
             self._closed = True  # the process of an interpreter goes on
             return
         hold(self.comm)
-        self._root_works = root_works or ranks == 1
+        works = root_works or ranks == 1
         self._threads = any_thread()
-        if ranks > 1 and self._root_works and schedule != "static" and not self._threads:
+        if ranks > 1 and works and schedule != "static" and not self._threads:
             warn(ROOT_ONLY_DISPATCHES)
-        self.size = ranks if self._root_works else ranks - 1
+        self.size = ranks if works else ranks - 1
         self._schedule = schedule
         self._dispatcher = Dispatcher(self.comm)
         self._functions = FunctionTable(
             self._dispatcher, self._pickler(), lambda: Scheduler(self.size, self._schedule)
         )
-        self._under_way: dict[
-            int, SentFunction
-        ] = {}  # by batch: maps that called map, and the last
-        self._helper: PollingThread | None = None
+        self._root = Root(self._dispatcher, works, self._threads, self._place)
         self._one_thread = threading.RLock()
         atexit.register(self.close)
 
@@ -221,10 +217,10 @@ class MPIPool(BasePool):  # type: ignore[misc]
         if not len(given):
             return []
         with self._one_thread:
-            inner = bool(self._under_way)
-            sent = self._functions.send(worker, self._under_way.values())
+            inner = bool(self._root.under_way)
+            sent = self._functions.send(worker, self._root.under_way.values())
             batch = self._dispatcher.batch(given, sent.number, urgent=inner)
-            self._under_way[batch.number] = sent
+            self._root.under_way[batch.number] = sent
             try:
                 began = time.perf_counter()
                 self._map(batch, sent, callback)
@@ -232,7 +228,7 @@ class MPIPool(BasePool):  # type: ignore[misc]
                     took = time.perf_counter() - began
                     sent.compare(took, sum(s for _, s in batch.seconds), self.size)
             finally:
-                del self._under_way[batch.number]
+                del self._root.under_way[batch.number]
         return [result for part in batch.ordered() for result in part]
 
     def _map(
@@ -248,14 +244,12 @@ class MPIPool(BasePool):  # type: ignore[misc]
                     callback(result)
 
         try:
-            self._work(batch, sent, tell)
+            self._root.see_through(batch, sent, tell)
             if batch.failure is not None:
                 _raise(batch.failure)
             tell()
         except BaseException:
-            self._dispatcher.cancel(batch)
-            if self._helper is None:
-                self._dispatcher.refill(0)
+            self._root.cancel(batch)
             raise
         sent.scheduler.observe(batch.seconds)
 
@@ -269,80 +263,6 @@ class MPIPool(BasePool):  # type: ignore[misc]
         self._guard.__exit__(None, None, None)
         if _is_interactive():
             give_back(self.comm)
-
-    def _work(self, batch: Batch, sent: SentFunction, tell: Callable[[], None]) -> None:
-        """See a batch through: in this thread, or with a helper that sends and receives."""
-        dispatcher, scheduler = self._dispatcher, sent.scheduler
-        choice = scheduler.choose(len(batch.tasks))
-        if self._helper is not None:  # of the outer map
-            dispatcher.queue(batch, choice.chunk)
-            self._work_beside(self._helper, batch, tell)
-            return
-
-        def gather_and_decide() -> bool | None:
-            came = dispatcher.receive()
-            return dispatcher.refill(choice.depth) or came or None
-
-        if not choice.demand or dispatcher.size == 1:
-            own = dispatcher.scatter(batch, self._root_works)
-            dispatcher.receive()
-            if own is not None:
-                self._evaluate(own)
-            self._wait(batch, gather_and_decide, tell)
-            return
-        dispatcher.queue(batch, choice.chunk)
-        dispatcher.prepare()
-        gather_and_decide()
-        if not (self._root_works and self._threads):
-            self._wait(batch, gather_and_decide, tell)
-            return
-        self._helper = PollingThread(gather_and_decide, scheduler.pause)
-        self._helper.start()
-        try:
-            self._work_beside(self._helper, batch, tell)
-        finally:
-            self._helper.end()
-            self._helper = None
-
-    def _work_beside(self, helper: PollingThread, batch: Batch, tell: Callable[[], None]) -> None:
-        """Evaluate while the helper sends and receives."""
-        dispatcher = self._dispatcher
-
-        def wanted() -> bool:
-            return (
-                dispatcher.offers(batch)
-                or dispatcher.must_prepare()
-                or batch.done
-                or helper.failure is not None
-            )
-
-        while not batch.done and helper.failure is None:
-            dispatcher.prepare()
-            own = dispatcher.pop(batch)
-            if own is not None:
-                self._evaluate(own)
-            else:
-                wait_for(wanted, tell)
-            tell()
-        if helper.failure is not None:
-            raise helper.failure
-
-    def _wait(
-        self, batch: Batch, gather_and_decide: Callable[[], bool | None], tell: Callable[[], None]
-    ) -> None:
-        while not batch.done:
-            wait_for(lambda: bool(gather_and_decide()) or batch.done)
-            self._dispatcher.prepare()
-            tell()
-
-    def _evaluate(self, chunk: Chunk) -> None:
-        function = self._under_way[chunk.batch.number].function
-        self._dispatcher.run_here(
-            chunk,
-            lambda tasks: run_tasks(
-                function, tasks, lambda: chunk.batch.failure is not None, self._place
-            ),
-        )
 
     def _pickler(self) -> ModuleType:
         if not self.use_dill:

@@ -7,6 +7,7 @@ from mpi4py.MPI import UNDEFINED
 from ..errors import ControlFlow
 from ..model.problem import Problem
 from ..mpi.control import ControlChannel, MustLeave, PeerFailed
+from ..mpi.failure import error_of
 from ..mpi.gather import BlockGather
 from ..mpi.guard import ExitGuard
 from ..mpi.startup import abort, any_thread, at_once
@@ -248,7 +249,7 @@ class RankLoop:
         """End all ranks: something failed while log_prob keeps this one."""
         if isinstance(failure, MustLeave | PeerFailed):
             return  # elsewhere: that rank, or rank 0, waits for this one in vain, and aborts
-        abort(self.control.describe(failure))
+        abort(error_of(failure, self.control.rank, self.control.where))
 
     # ---- team roots
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import socket
 import time
 from collections import deque
 from collections.abc import Callable
@@ -12,11 +10,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mpi4py import MPI
 
-from ..errors import ControlFlow, EvaluationError, Interrupted, PmcmcError, RankError
+from ..errors import ControlFlow, PmcmcError
 from ..pickles import pack, unpack
-from ..signals import Signalled
-from ..tracebacks import traceback_text
 from .broadcast import Broadcast, room
+from .failure import error_of
 from .startup import abort, where
 from .waiting import probe_twice, wait_for, wait_until
 
@@ -276,39 +273,12 @@ class ControlChannel:
         elif isinstance(failure, PeerFailed):
             first = self._tell(failure.args[0])
         else:
-            first = mine = self.describe(failure)
+            first = mine = error_of(failure, self.rank, self.where)
             if self.size > 1:
                 first = self._tell(mine)
             if first == mine:
                 raise (failure if isinstance(failure, PmcmcError) else first) from failure
         raise first
-
-    def describe(self, failure: BaseException) -> PmcmcError:
-        """Return a failure on this rank as an error of pmcmc's, for all ranks.
-
-        Parameters
-        ----------
-        failure : BaseException
-            An error of pmcmc's is copied, an EvaluationError with this rank and host; a signal is
-            Interrupted, anything else a RankError with rank, host and traceback.
-
-        """
-        if isinstance(failure, EvaluationError):
-            failure.rank, failure.host = self.rank, socket.gethostname()
-        if isinstance(failure, PmcmcError):
-            return copy.copy(failure)
-        if isinstance(failure, Signalled):
-            return Interrupted(
-                f"stopped by {failure.args[0]}{self.where} before the sampling began: nothing was "
-                "written"
-            )
-        lines = traceback_text(failure)
-        alone = f"{type(failure).__name__}: {failure}".rstrip(": ")
-        return RankError(
-            f"{alone}{self.where}\n{lines}" if "\n" in lines else f"{alone}{self.where}",
-            rank=self.rank,
-            host=socket.gethostname(),
-        )
 
     def _tell(self, error: PmcmcError) -> PmcmcError:
         """Tell everyone, and return the failure that was announced: one for all ranks."""

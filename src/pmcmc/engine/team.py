@@ -13,22 +13,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from ..errors import ControlFlow
-from ..model.outputs import Evaluation
+from ..model.outputs import Evaluation, join
 from ..model.problem import Problem
-from ..model.rejects import Reject
 from ..mpi.control import ControlChannel, MustLeave, PeerFailed
 from ..mpi.timing import RankTimer
 from ..mpi.waiting import wait_for
 from ..pool.dispatch import Dispatcher
 from ..pool.polling import PollingThread
 from ..pool.schedule import Choice, Scheduler
-from ..pool.tasks import Batch
 from ..pool.worker import Worker
 from .interleave import Driver, Stepper
 from .standby import Abandoned, Standby
@@ -202,7 +199,7 @@ class TeamEvaluator:
 
             wait_for(complete, self._tick)
         self.scheduler.observe(batch.seconds)
-        return _assemble(batch)
+        return join(batch.ordered())
 
     def in_main(self, run: Callable[[], T]) -> T:
         """Call the model's code, which must not run beside log_prob, in the main thread.
@@ -351,15 +348,3 @@ class TeamEvaluator:
         self.usual = took / (1 if self.problem.vectorized else len(rows))
         self.clock.count(len(rows), took)
         return evaluated
-
-
-def _assemble(batch: Batch) -> Evaluation:
-    """Return the parts of a batch, in order, as one."""
-    parts = [Evaluation(*(p if isinstance(p, tuple) else (p, None))) for p in batch.ordered()]
-    log_prob = np.concatenate([p.log_prob for p in parts])
-    blobs = None if parts[0].blobs is None else np.concatenate([p.blobs for p in parts])
-    rejects, start = list[Reject](), 0
-    for part in parts:
-        rejects += (replace(one, row=start + one.row) for one in part.rejects)
-        start += len(part.log_prob)
-    return Evaluation(log_prob, blobs, tuple(rejects))

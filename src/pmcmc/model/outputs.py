@@ -8,6 +8,7 @@ of the first) is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -35,6 +36,25 @@ class Evaluation(NamedTuple):
     log_prob: FloatArray
     blobs: npt.NDArray[Any] | None
     rejects: tuple[Reject, ...] = ()
+
+
+def join(parts: Sequence[Any]) -> Evaluation:
+    """Return evaluations of rows as one of them all.
+
+    Parameters
+    ----------
+    parts : sequence of Evaluation, tuple of its first fields, or ndarray of log_prob
+        In the order of the rows.
+
+    """
+    given = [Evaluation(*(p if isinstance(p, tuple) else (p, None))) for p in parts]
+    log_prob = np.concatenate([p.log_prob for p in given])
+    blobs = None if given[0].blobs is None else np.concatenate([p.blobs for p in given])
+    rejects, start = list[Reject](), 0
+    for part in given:
+        rejects += (replace(one, row=start + one.row) for one in part.rejects)
+        start += len(part.log_prob)
+    return Evaluation(log_prob, blobs, tuple(rejects))
 
 
 _PLAIN = {float, np.float64, int}  # types of which any is one real number

@@ -141,6 +141,34 @@ def test_emcee_reads_the_file_finished_or_not(blobs, commits, tmp_path):
                 np.testing.assert_array_equal(backend.get_blobs(), expected)
 
 
+def test_of_many_ensembles_emcee_sees_some_later_and_all_in_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("pmcmc.storage.writer._AT_ONCE", 1)
+    path = tmp_path / "x.h5"
+    store, draws = write(path, "number", COMMITS[:2], finish=False)
+    shown, done = [], list(COMMITS[1])
+
+    def iterations():
+        reader = RunReader(path)
+        with h5py.File(path) as file:
+            found = [int(file[f"ensembles/{e:04d}"].attrs["iteration"]) for e in range(2)]
+        assert all(0 <= n <= rows for n, rows in zip(found, reader.rows, strict=True))
+        for e in range(2):
+            backend = emcee.backends.HDFBackend(path, name=f"ensembles/{e:04d}", read_only=True)
+            if found[e]:
+                expected = reader.values("chain", e, slice(0, found[e]))
+                assert np.array_equal(backend.get_chain(), expected)
+        return found
+
+    for more in (1, 1, 1):
+        blocks = [draws.block(e, done[e], done[e] + more) for e in range(2)]
+        store.commit(blocks)
+        done = [n + more for n in done]
+        shown.append(iterations())
+    assert all(len({s[e] for s in shown}) > 1 for e in range(2)), "each has its turn"
+    store.commit([], "stopped")
+    assert iterations() == RunReader(path).rows.tolist()
+
+
 def test_a_run_without_burnin_reads_alike(tmp_path):
     draws = Draws(header(burnin=0))
     store = RunWriter(tmp_path / "x.h5", draws.head)

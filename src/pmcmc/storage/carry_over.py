@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import h5py
@@ -11,6 +11,7 @@ from ..sampler.state import ProductionStart
 from . import timings
 from .checkpoint import group_name
 from .header import DATASETS, PHASES, Header
+from .opening import PLAIN
 from .reader import RunReader
 from .reject_log import DATASET
 from .starts import write_starts
@@ -26,6 +27,7 @@ def carry_over(
     header: Header,
     reader: RunReader,
     rows: AnyArray,
+    write_rows: Callable[[h5py.File, str, int, AnyArray], None],
     starts: Sequence[ProductionStart] = (),
 ) -> None:
     """Copy what the old file holds beside its record.
@@ -40,6 +42,8 @@ def carry_over(
         Of the old file.
     rows : ndarray of int (phase, ensemble)
         How many rows of each dataset are copied.
+    write_rows : callable
+        Writes rows of numbers, as `OutputFile.write_rows` does.
     starts : sequence of ProductionStart
         From where ensembles go on whose walkers were redrawn. Default: those of the old file.
 
@@ -50,13 +54,16 @@ def carry_over(
         kept = reader.reject_rows()
         file[DATASET][: len(kept)] = kept
     step = max(1, _COPY_BYTES // header.row_bytes)
-    for i, phase in enumerate(PHASES):
-        for e in range(len(header.steps)):
-            group = file[group_name(phase, e)]
-            for name in DATASETS:
-                if name not in group:
-                    continue
-                for start in range(0, rows[i, e], step):
-                    at = slice(start, min(start + step, rows[i, e]))
-                    group[name][at] = reader.values(name, e, at, phase)
+    names = PLAIN if header.blobs is None else DATASETS
+    with reader.open() as old:
+        for i, phase in enumerate(PHASES):
+            for e in range(len(header.steps)):
+                for name in names:
+                    for start in range(0, rows[i, e], step):
+                        at = slice(start, min(start + step, rows[i, e]))
+                        values = old.values(name, e, at, phase)
+                        if name in PLAIN:
+                            write_rows(file, f"{group_name(phase, e)}/{name}", start, values)
+                        else:
+                            file[f"{group_name(phase, e)}/{name}"][at] = values
     file.attrs.modify("timings", timings.new_table(reader.timings()))

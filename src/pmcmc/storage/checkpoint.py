@@ -7,7 +7,7 @@ readers trust the newest that is whole.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,7 +86,8 @@ def checksum(record: AnyArray) -> int:
     head = int(record["sequence"]) * len(STATUSES) + int(record["status"])
     if "reject_bytes" in (record.dtype.names or ()):
         head = zlib.crc32(record["reject_bytes"].tobytes(), head & 0xFFFFFFFF)
-    return zlib.crc32(record["ensembles"].tobytes(), head & 0xFFFFFFFF)
+    states = np.atleast_1d(record["ensembles"])
+    return zlib.crc32(np.ascontiguousarray(states).view(np.uint8).data, head & 0xFFFFFFFF)
 
 
 def newest(slots: AnyArray) -> AnyArray | None:
@@ -187,6 +188,12 @@ class Checkpoint:
         burnin = np.minimum(steps, self._header.burnin)
         return np.stack([burnin, (steps - burnin) // self._header.thin_by])
 
+    def rows_of(self, e: int) -> tuple[int, int]:
+        """Return the rows of one ensemble that the record counts, of burn-in and of production."""
+        steps = int(self.data["ensembles"][e]["steps"])
+        burnin = min(steps, self._header.burnin)
+        return burnin, (steps - burnin) // self._header.thin_by
+
     def take(self, block: Block) -> None:
         """Take in the state after a block.
 
@@ -259,13 +266,17 @@ class Checkpoint:
         self.data["status"] = STATUSES.index(status)
         self.data["crc"] = checksum(self.data)
 
-    def emcee_attributes(self, e: int) -> Iterator[tuple[str, dict[str, Any], AnyArray]]:
+    def emcee_attributes(
+        self, e: int, phases: Sequence[str] = PHASES
+    ) -> Iterator[tuple[str, dict[str, Any], AnyArray]]:
         """Give what emcee's HDFBackend reads of one ensemble, as the record has it.
 
         Parameters
         ----------
         e : int
             The ensemble's number, from 0.
+        phases : sequence of str
+            Of which there is something new. Default: all.
 
         Yields
         ------
@@ -278,12 +289,15 @@ class Checkpoint:
 
         """
         one = self.data["ensembles"][e]
+        counts = self.rows_of(e)
         for i, phase in enumerate(PHASES):
+            if phase not in phases:
+                continue
             random = one["row_random"][i]
             values: dict[str, Any] = {
                 f"random_state_{k}": random[name]
                 for k, name in enumerate(RANDOM.names or (), start=1)
             }
-            values["iteration"] = int(self.rows()[i, e])
+            values["iteration"] = counts[i]
             accepted = one["burnin_accepted" if phase == "burnin" else "accepted"]
             yield group_name(phase, e), values, accepted

@@ -143,6 +143,12 @@ class GuardedFile:
             self._fail(exc)
         return size
 
+    def write_at(self, offset: int, data: memoryview) -> None:
+        """Write all at a place, unless something has failed."""
+        at, self._at = self._at, offset
+        self.write(data)
+        self._at = at
+
     def truncate(self, size: int) -> int:
         """Set the size of the file, unless something has failed."""
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -13,6 +14,9 @@ from ..errors import UsageError
 from .layout import FORMAT
 from .place import shown_path
 from .untrusted import open_untrusted
+
+if TYPE_CHECKING:
+    from .._types import AnyArray
 
 _SIEVE = 1024  # bytes HDF5 reads at least; its own 64 KiB make rows far apart 30 times as slow
 # what h5py raises over bytes that make no sense to it, and we over what they say
@@ -46,6 +50,38 @@ def open_to_read(path: Path) -> h5py.File:
         if "locking flag" not in str(exc):  # all that one process opens must be alike
             raise
         return h5py.File(path, "r")
+
+
+PLAIN = ("chain", "log_prob")  # datasets of float64, one of each in every ensemble
+
+
+def read_rows(file: h5py.File, name: str, rows: slice) -> AnyArray:
+    """Return rows of a dataset of numbers; h5py's own way takes five times as long.
+
+    Parameters
+    ----------
+    file : h5py.File
+        Open to be read.
+    name : str
+        The dataset's.
+    rows : slice
+        Of its first axis, forwards.
+
+    Returns
+    -------
+    ndarray (row, ...)
+
+    """
+    dataset = h5py.h5d.open(file.id, name.encode())
+    start, stop, step = rows.indices(dataset.shape[0])
+    further = dataset.shape[1:]
+    found = np.empty((len(range(start, stop, step)), *further), dtype=dataset.dtype)
+    if found.size:
+        space = dataset.get_space()
+        zeros, ones = (0,) * len(further), (1,) * len(further)
+        space.select_hyperslab((start, *zeros), found.shape, (step, *ones))
+        dataset.read(h5py.h5s.create_simple(found.shape), space, found)
+    return found
 
 
 def reason(exc: Exception) -> str:

@@ -22,7 +22,7 @@ from .added import dataset_name, read_added
 from .checkpoint import STATUSES, ensemble_state, group_name, newest, shown
 from .header import PHASES
 from .layout import FORMAT, FORMAT_VERSION, read_header
-from .opening import DAMAGE, open_to_read, reason
+from .opening import DAMAGE, PLAIN, open_to_read, read_rows, reason
 from .place import shown_path
 from .reject_log import DATASET, KEPT, rejects_dtype
 from .starts import read_starts
@@ -171,10 +171,12 @@ class RunReader:
         with self._open() as file, self._minding_damage():
             if name == ADDED:
                 return np.asarray(file[dataset_name(ensemble)][rows])
-            group = file[group_name(phase, ensemble)]
-            if name not in group:
+            group = group_name(phase, ensemble)
+            if name in PLAIN:
+                return read_rows(file, f"{group}/{name}", rows)
+            if name not in file[group]:
                 raise StoreError(f"{self._name()} holds no {name}")
-            return np.asarray(group[name][rows])
+            return np.asarray(file[group][name][rows])
 
     @property
     def derived_names(self) -> tuple[str, ...]:

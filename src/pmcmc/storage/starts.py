@@ -14,7 +14,7 @@ import numpy as np
 from ..sampler.state import ProductionStart
 from . import plain, validate
 from .header import Header
-from .layout import lay_out_ensemble
+from .layout import emcee_attributes_of, lay_out_ensemble
 
 _GROUP = "start"
 
@@ -32,9 +32,12 @@ def write_starts(file: h5py.File, header: Header, starts: Iterable[ProductionSta
         Of ensembles some of whose walkers were redrawn.
 
     """
+    attributes = emcee_attributes_of(header)
     for start in starts:
-        group = file.create_group(f"{_GROUP}/{start.ensemble:04d}")
-        lay_out_ensemble(group, 1, header)
+        file.require_group(_GROUP)
+        name = f"{_GROUP}/{start.ensemble:04d}"
+        lay_out_ensemble(file, name, 1, header, attributes)
+        group = file[name]
         group["chain"][0] = start.coords
         group["log_prob"][0] = start.log_prob
         if start.blobs is not None:

@@ -7,7 +7,8 @@ What makes a commit whole or absent:
 - A commit writes the draws, flushes, and then one record of the state of all ensembles into the
   older of two slots of ``/state``. A record carries a sequence number and a checksum; readers
   trust the newest whole one, and take no row that it does not count.
-- The attributes and counts that emcee's HDFBackend reads follow after that.
+- The attributes and counts that emcee's HDFBackend reads follow after that; while a run of
+  thousands of ensembles goes on, those of some of them with each commit, in turn.
 
 A writer may be suspended within a commit, and wake after another took over. So who goes on with a
 file that was not brought to an end makes a new one of it, and the descriptor of the old one writes
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from .._types import AnyArray
 
 
+_AT_ONCE = 1000  # ensembles whose attributes a commit brings up to date while the run goes on
 emcee_version()  # before a model can hide it
 
 
@@ -89,6 +91,7 @@ class RunWriter:
         self.created = False
         self._allowed = allowed
         self._record = Checkpoint(header)
+        self._behind: dict[int, bool] = {}  # ensembles whose attributes are: those of burn-in too?
 
     @property
     def _log(self) -> RejectLog | None:
@@ -295,10 +298,13 @@ class RunWriter:
     def _lay_out_anew(self, reader: RunReader, starts: Sequence[ProductionStart] = ()) -> None:
         with self._file.replacing() as file:
             lay_out(file, self.header)
-            carry_over(file, self.header, reader, self._record.rows(), starts)
+            rows = self._record.rows()
+            carry_over(file, self.header, reader, rows, self._file.write_rows, starts)
             self._write_record(file)
             for e in range(len(self.header.steps)):
-                write_emcee_attributes(file, self._record.emcee_attributes(e))
+                attributes = self._record.emcee_attributes(e)
+                write_emcee_attributes(file, attributes, self._file.write_rows)
+            self._behind.clear()
             file.attrs.modify("status", shown(self.status))
 
     def _write(self, file: h5py.File, blocks: Sequence[Block], status: str) -> None:
@@ -314,10 +320,19 @@ class RunWriter:
         self._record.seal(status)
         self._write_record(file)
         self._file.flush(file)
-        for block in blocks:
-            write_emcee_attributes(file, self._record.emcee_attributes(block.ensemble))
+        self._write_attributes(file, blocks, status)
         if read_status(file) != shown(status):
             file.attrs.modify("status", shown(status))
+
+    def _write_attributes(self, file: h5py.File, blocks: Sequence[Block], status: str) -> None:
+        """Bring what emcee reads up to date; of many ensembles those that have waited longest."""
+        for block in blocks:
+            e, burnin = block.ensemble, len(block.burnin.chain) > 0
+            self._behind[e] = burnin or self._behind.get(e, False)
+        for e in list(self._behind)[: _AT_ONCE if status == "running" else None]:
+            phases = PHASES if self._behind.pop(e) else PHASES[1:]
+            attributes = self._record.emcee_attributes(e, phases)
+            write_emcee_attributes(file, attributes, self._file.write_rows)
 
     def _write_rejects(self, file: h5py.File, rejects: Sequence[Reject]) -> None:
         before = int(self._record.data["ensembles"]["rejected"].sum())
@@ -331,14 +346,13 @@ class RunWriter:
         file["state"][self._record.slot] = self._record.data
 
     def _write_rows(self, file: h5py.File, block: Block) -> None:
-        done = self._record.rows()[:, block.ensemble]
+        done = self._record.rows_of(block.ensemble)
         for start, phase, rows in zip(done, PHASES, (block.burnin, block.kept), strict=True):
             n = len(rows.chain)
             if not n:
                 continue
-            group = file[group_name(phase, block.ensemble)]
-            at = slice(start, start + n)
-            group["chain"][at] = rows.chain
-            group["log_prob"][at] = rows.log_prob
+            name = group_name(phase, block.ensemble)
+            self._file.write_rows(file, f"{name}/chain", start, rows.chain)
+            self._file.write_rows(file, f"{name}/log_prob", start, rows.log_prob)
             if rows.blobs is not None:
-                group["blobs"][at] = rows.blobs
+                file[f"{name}/blobs"][start : start + n] = rows.blobs

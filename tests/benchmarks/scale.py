@@ -48,7 +48,11 @@ class Channel:
     def broadcast_from_root(self, message: object) -> None:
         self.send(message)
 
-    send_to_all = broadcast_from_root
+    spread = broadcast_from_root
+
+    def send_to_each(self, message: object, ranks: Any) -> None:
+        for rank in ranks:
+            self.send(message, rank)
 
 
 class Team:

@@ -43,7 +43,7 @@ def coordinator():
     )
     made._state = SimpleNamespace(over=False, stopping=True, stop=None)
     made.late = SimpleNamespace(mind_stop=lambda done, all_done: False, time_is_up=False)
-    made._control = SimpleNamespace(send=lambda message, to: None)
+    made._control = SimpleNamespace(send_to_each=lambda message, ranks: None)
     made.checker = SimpleNamespace(
         rules=SimpleNamespace(rules_given=False), limit=None, show_figures=lambda: None
     )

@@ -231,8 +231,7 @@ class Coordinator:
         self._tell_roots(Commit(self._control.rounds))
 
     def _tell_roots(self, message: Any) -> None:
-        for root in self._roots:
-            self._control.send(message, to=root)
+        self._control.send_to_each(message, self._roots)
 
     def commit(self, gathered: list[list[Block] | None]) -> None:
         """Write what came of a call; check the draws where that is due; end the run if it is over.

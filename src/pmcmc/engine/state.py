@@ -72,7 +72,7 @@ class RunState:
         if not self.stop_reason:
             self._stopped = time.monotonic()
             self.stop_reason = reason
-            self._control.send_to_all(Stop(reason))
+            self._control.spread(Stop(reason))
 
     def stopped_by(self, message: Stop) -> None:
         """Take in that another rank stops the run.
@@ -86,3 +86,4 @@ class RunState:
         if not self.stop_reason:
             self._stopped = time.monotonic()
             self.stop_reason = message.reason
+            self._control.spread(message)

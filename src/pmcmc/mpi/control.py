@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,6 +14,7 @@ from ..errors import ControlFlow, PmcmcError
 from ..pickles import pack, unpack
 from .broadcast import Broadcast, room
 from .failure import error_of
+from .outbox import Outbox
 from .startup import abort, where
 from .waiting import probe_twice, wait_for, wait_until
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from .._types import Comm
 
 GRACE = 4.0  # seconds for the other ranks to take part in an orderly end, before an abort
-_TAG_UP, _TAG_DOWN = 1, 2
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,7 @@ class ControlChannel:
         self._to_self: deque[Any] = deque()
         self._values: dict[int, Any] = {}  # for the next decision; other ranks may be there first
         self._broadcasts: deque[Broadcast] = deque()  # under way
-        self._sent: list[Any] = []
-        self._sent_to_all: list[Any] = []
+        self._outbox = Outbox(self.comm)
         self._next_look = 0.0
         self._status = MPI.Status()
 
@@ -120,20 +119,25 @@ class ControlChannel:
         if to == self.rank:
             self._to_self.append(message)
             return
-        self._sent = [r for r in self._sent if not r.Test()]
-        self._sent.append(self.comm.isend(message, to, _TAG_UP if to == 0 else _TAG_DOWN))
+        self._outbox.send(message, [to])
+
+    def send_to_each(self, message: object, ranks: Sequence[int]) -> None:
+        """Send the same message to several ranks, without waiting; to this rank itself, too."""
+        others = [rank for rank in ranks if rank != self.rank]
+        self._to_self += [message] * (len(ranks) - len(others))
+        self._outbox.send(message, others)
 
     def broadcast_from_root(self, message: object) -> None:
         """Send a message from rank 0 to all others, without waiting."""
-        for rank in range(1, self.size):
-            self.send(message, to=rank)
+        self.send_to_each(message, range(1, self.size))
+
+    def spread(self, message: object) -> None:
+        """Send from any rank towards all others, as `Outbox.spread` does."""
+        self._outbox.spread(message)
 
     def send_to_all(self, message: object) -> None:
         """Send from any rank to all others; also out of a signal handler, within another send."""
-        for rank in range(self.size):
-            if rank != self.rank:
-                tag = _TAG_UP if rank == 0 else _TAG_DOWN
-                self._sent_to_all.append(self.comm.isend(message, rank, tag))
+        self._outbox.send_to_all(message)
 
     def receive(self) -> tuple[int, object] | None:
         """Return a message that has come, as (rank that sent it, message); None if there is none.
@@ -248,7 +252,7 @@ class ControlChannel:
 
     def close(self) -> None:
         """Wait until all messages are away, and free the communicator; every rank together."""
-        wait_for(lambda: all(r.Test() for r in (*self._sent, *self._sent_to_all)))
+        wait_for(self._outbox.is_empty)
         self.comm.Free()
 
     # ---- failures
@@ -314,10 +318,9 @@ class ControlChannel:
         limit = time.monotonic() + GRACE + 2.0
         left = self._finish(message.rounds, limit)
         self.send(_Left())
-        while self._sent and time.monotonic() < limit:
-            self._sent = [r for r in self._sent if not r.Test()]
+        while not (sent := self._outbox.is_empty(False)) and time.monotonic() < limit:
             time.sleep(1e-3)
-        if not left or self._sent:
+        if not left or not sent:
             abort(message.error)
         return message.error
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .costs import Batches, CallCost, SystemCost
-from .simulate import Simulated, simulate
+from .simulate import Simulated, enough_steps, simulate
 from .steps import Length
 
 _BETWEEN = 1.2  # ratio of two checks that follow each other
@@ -100,21 +100,24 @@ class Predictor:
     ) -> None:
         self.batches, self.call, self.system = batches, call, system
         self._schedule, self._seed = schedule, seed
-        self._known: dict[tuple[int, int], Simulated] = {}
+        self._known: dict[tuple[int, int, int], Simulated] = {}
 
-    def team(self, width: int, ensembles: int) -> Simulated:
-        """Return some simulated steps of a team."""
-        if (width, ensembles) not in self._known:
-            self._known[width, ensembles] = simulate(
+    def team(self, width: int, ensembles: int, most: int) -> Simulated:
+        """Return some simulated steps of a team, so many at most."""
+        steps = min(most, enough_steps(ensembles * self.batches.nwalkers, self.call))
+        key = width, ensembles, steps
+        if key not in self._known:
+            self._known[key] = simulate(
                 width,
                 ensembles,
                 self.batches,
                 self.call,
                 self.system,
                 self._schedule,
-                seed=self._seed,
+                steps,
+                self._seed,
             )
-        return self._known[width, ensembles]
+        return self._known[key]
 
     def predict(self, shape: Shape, length: Length) -> Prediction:
         """Return what a run takes.
@@ -135,8 +138,9 @@ class Predictor:
 
         """
         nwalkers, kinds = self.batches.nwalkers, sorted(set(shape.teams))
-        slowest = max(kinds, key=lambda kind: self.team(*kind).per_step)
-        each = self.team(*slowest).per_step
+        teams = {kind: self.team(*kind, length.total) for kind in kinds}
+        slowest = max(kinds, key=lambda kind: teams[kind].per_step)
+        each = teams[slowest].per_step
         spread = self._spread(*slowest)
         late = math.sqrt(2 * math.log(len(shape.teams))) if len(shape.teams) > 1 else 0.0
         seconds = 0.0
@@ -147,10 +151,7 @@ class Predictor:
         evaluations = shape.nensembles * nwalkers * length.total
         work = self.call.work(1) * evaluations
         if self.call.vectorized:
-            work = sum(
-                self.team(*kind).work / self.team(*kind).steps * length.total
-                for kind in shape.teams
-            )
+            work = sum(teams[kind].work / teams[kind].steps * length.total for kind in shape.teams)
         return Prediction(shape, length, seconds, work, evaluations)
 
     def _spread(self, width: int, ensembles: int) -> float:

@@ -265,6 +265,23 @@ class _OnDemand:
         heapq.heappush(self._events, (arrives, self._order, rank, ensemble, tasks, seconds))
 
 
+def enough_steps(tasks: int, call: CallCost) -> int:
+    """Return the steps that tell what a step takes within a percent or so.
+
+    As far as that takes no more than 20,000 evaluations.
+
+    Parameters
+    ----------
+    tasks : int
+        Evaluations of a step.
+    call : CallCost
+        Of each.
+
+    """
+    wanted = math.ceil((call.variation / 0.01) ** 2 / tasks)
+    return max(_FEWEST, min(wanted, _TASKS // tasks))
+
+
 def simulate(
     width: int,
     ensembles: int,
@@ -284,13 +301,10 @@ def simulate(
     batches, call, system, schedule, seed
         As `TeamSimulation` takes them.
     steps : int, optional
-        Of each ensemble. Default: as many as tell the mean within a percent or so, as far
-        as that takes no more than 20,000 evaluations.
+        Of each ensemble. Default: ``enough_steps``.
 
     """
     if steps is None:
-        tasks = ensembles * batches.nwalkers
-        wanted = math.ceil((call.variation / 0.01) ** 2 / tasks)
-        steps = max(_FEWEST, min(wanted, _TASKS // tasks))
+        steps = enough_steps(ensembles * batches.nwalkers, call)
     team = TeamSimulation(width, ensembles, batches, call, system, schedule, seed)
     return team.run(steps)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from .._types import FloatArray
 
 _POINTS, _MOST = 64, 4096
+_PAUSE = 1e-3  # seconds for which another program may have the core
 _SPREAD = 0.1  # of the priors' widths, or of the start
+_KNOWN = 0.02  # standard error of the mean cost
 _TINY = 1e-7  # seconds: less cannot be told
 
 
@@ -23,8 +25,9 @@ def time_log_prob(
 ) -> CallCost:
     """Time log_prob.
 
-    The first evaluation may compile, or read data: it is not counted. Three are timed at least,
-    of a log_prob that takes longer than ``seconds`` one.
+    The first evaluation may compile, or read data: it is not counted. Then there are so many that
+    the mean is known within 2%, as far as the time allows; three at least, of a log_prob that
+    takes longer than ``seconds`` one.
 
     Parameters
     ----------
@@ -54,8 +57,8 @@ def time_log_prob(
     taken: list[float] = []
     excluded: list[float] = []  # where log_prob is -inf, which may be known at once
     tries, began = 0, time.perf_counter()
-    while tries < _POINTS or (time.perf_counter() - began < seconds / 10 and tries < _MOST):
-        value, took = _time(problem, points[tries % len(points)][None], where)
+    while tries < _POINTS or (_uncertain(taken) and tries < _MOST):
+        value, took = _time(problem, points[tries][None], where)
         (taken if value > -np.inf else excluded).append(took)
         tries += 1
         spent = time.perf_counter() - began
@@ -64,9 +67,16 @@ def time_log_prob(
     return CallCost(_without_pauses(taken or excluded))
 
 
+def _uncertain(taken: list[float]) -> bool:
+    """Tell whether the mean is not known well yet; looked at now and then."""
+    if len(taken) % _POINTS:
+        return True
+    return bool(np.std(taken) > _KNOWN * np.mean(taken) * np.sqrt(len(taken)))
+
+
 def _without_pauses(taken: list[float]) -> tuple[float, ...]:
     """Return times of which the longest of many are cut: other programs had the core."""
-    if len(taken) <= _POINTS:
+    if len(taken) <= _POINTS or np.median(taken) > _PAUSE:
         return tuple(taken)
     return tuple(map(float, np.minimum(taken, np.quantile(taken, 0.99))))
 
@@ -104,7 +114,7 @@ def _points_round(problem: Problem, centre: FloatArray) -> FloatArray:
         width = np.array([np.subtract(*p.frozen.ppf([0.84, 0.16])) / 2 for p in problem.priors])
     else:
         width = 1e-3 * np.maximum(np.abs(centre), 1.0)
-    points = centre + _SPREAD * width * rng.standard_normal((_POINTS, len(centre)))
+    points = centre + _SPREAD * width * rng.standard_normal((_MOST, len(centre)))
     points[0] = centre
     for i, (low, high) in enumerate(problem.bounds()):
         outside = np.zeros(len(points), dtype=bool)

@@ -134,6 +134,15 @@ def run(teams: int, ndim: int, folder: Path) -> None:
     commit("the first commit (a new file)", 20, 5)
     commit("a commit of 5 rows each", 0, 5)
     commit("another", 0, 5)
+    check = coordinator.checker.check
+
+    def timed_check() -> str | None:
+        began = time.perf_counter()
+        status = check()
+        said("of that the check", began)
+        return status
+
+    coordinator.checker.check = timed_check
     began = time.perf_counter()
     for root in roots:
         coordinator.handle(root.number, root.progress())

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from .._types import AnyArray
 
 
-_AT_ONCE = 1000  # ensembles whose attributes a commit brings up to date while the run goes on
+_AT_ONCE = 256  # ensembles whose attributes a commit brings up to date while the run goes on
 emcee_version()  # before a model can hide it
 
 

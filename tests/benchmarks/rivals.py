@@ -1,0 +1,146 @@
+"""pmcmc with its defaults beside all rivals: time and evaluations to ESS 1000 and R-hat 1.01.
+
+    pip install '.[mpich]' zeus-mcmc autoemcee dynesty nautilus-sampler ipyparallel
+    OMP_NUM_THREADS=1 python tests/benchmarks/rivals.py [--problems "line,1 ms"] [--ranks 1,4]
+
+Problems: the article's line; one that sleeps 1 ms; one of uneven cost (496 walkers for those that
+ask for a number, as in emcee's example of load balance, the cost scaled down); a vectorized one of
+10 parameters. All draws are judged by one estimator (see rival_runs.py); nested samplers run until
+their own effective number is 1000, and have no R-hat. pmcmc stops by itself, with --until-ess 1000
+--until-rhat 1.01 and else its defaults, and has to have reached the goals by that estimator too.
+Seconds are of sampling, start-up apart. The machine should be idle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+from rival_runs import SAMPLERS, judge
+
+HERE = Path(__file__).parent
+MODEL = """
+import sys
+sys.path.insert(0, {here!r})
+from rival_runs import PROBLEMS, box, start
+from scipy import stats
+function, ndim, _ = PROBLEMS[{name!r}]
+low, high = box({name!r})
+parameters = [f"p{{i}}" for i in range(ndim)]
+vectorized = {name!r} == "vectorized"
+log_prob = function
+initial = start({name!r}, 1)[0]
+"""
+UNDER_MPI = ("emcee + schwimmbad", "emcee + mpi4py.futures", "zeus", "autoemcee")
+ALONE = ("emcee",)  # on one rank only
+NOT_ALONE = ("emcee + schwimmbad", "emcee + mpi4py.futures", "emcee + multiprocessing")
+NO_POOL = ("emcee + schwimmbad", "emcee + mpi4py.futures", "emcee + multiprocessing")  # vectorized
+
+
+def mpiexec(ranks: int) -> list[str]:
+    return [str(Path(sys.executable).parent / "mpiexec"), "-n", str(ranks)]
+
+
+def pmcmc(name: str, ranks: int, seconds: float) -> dict[str, Any]:
+    """Run pmcmc with its defaults."""
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        (folder / "model.py").write_text(MODEL.format(here=str(HERE), name=name))
+        command = [*mpiexec(ranks), sys.executable, "-m", "pmcmc", "model.py", "--no-progress"]
+        command += ["--seed", "1", "--until-ess", "1000", "--until-rhat", "1.01"]
+        command += ["--max-time", f"{seconds + 20}s"]
+        env = os.environ | {"OMP_NUM_THREADS": "1"}
+        subprocess.run(command, cwd=folder, env=env, capture_output=True, check=False)
+        with h5py.File(folder / "model.h5") as file:
+            times = file.attrs["timings"]
+            chains = [group["chain"][...] for group in file["ensembles"].values()]
+            status = str(file.attrs["status"])
+    # its burn-in is apart already: what the judge leaves out is put before
+    ess, worst = judge([_twice(chain) for chain in chains])
+    spent, calls = float(times["wall"].max()), int(times["evaluations"].sum())
+    done = status == "finished"
+    return {
+        "seconds": spent,
+        "ess": ess,
+        "r_hat": worst,
+        "ess_seconds": spent if done and ess >= 1000 else None,
+        "ess_evaluations": calls,
+        "r_hat_seconds": spent if done and worst <= 1.01 else None,
+        "r_hat_evaluations": calls,
+    }
+
+
+def _twice(chain: Any) -> Any:
+    import numpy as np
+
+    return np.concatenate([chain, chain])
+
+
+def rival(sampler: str, name: str, ranks: int, seconds: float) -> dict[str, Any] | None:
+    """Run another sampler; None where it fails."""
+    launch = mpiexec(ranks) if sampler in UNDER_MPI else []
+    command = [*launch, sys.executable, str(HERE / "rival_runs.py"), sampler, name, str(ranks)]
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(
+            [*command, str(seconds)], env=env, capture_output=True, text=True, check=True,
+            timeout=10 * seconds + 60,
+        )  # fmt: skip
+        return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+    except (subprocess.SubprocessError, ValueError, IndexError) as exc:
+        text = getattr(exc, "stderr", "") or str(exc)
+        print(f"    {sampler} failed: {str(text).strip().splitlines()[-1:]}", file=sys.stderr)
+        return None
+
+
+def shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def main() -> None:
+    """Print a table of each problem and number of ranks."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--problems", default="line,1 ms,uneven,vectorized")
+    parser.add_argument("--ranks", default="1,2,4,8")
+    parser.add_argument("--samplers", default=",".join(["pmcmc", *SAMPLERS]))
+    parser.add_argument("--seconds", type=float, default=120.0, help="at most, of sampling")
+    parser.add_argument("--json", type=Path, help="write all figures there")
+    args = parser.parse_args()
+    every = []
+    for name in args.problems.split(","):
+        for ranks in map(int, args.ranks.split(",")):
+            print(
+                f"\n{name}, {ranks} ranks      s to ESS   s to R-hat  evaluations to both",
+                flush=True,
+            )
+            for sampler in args.samplers.split(","):
+                if (ranks > 1 and sampler in ALONE) or (ranks == 1 and sampler in NOT_ALONE):
+                    continue
+                if name == "vectorized" and sampler in NO_POOL:
+                    continue
+                run = pmcmc if sampler == "pmcmc" else None
+                found = run(name, ranks, args.seconds) if run else rival(
+                    sampler, name, ranks, args.seconds
+                )  # fmt: skip
+                if found is None:
+                    continue
+                calls = max(found.get("ess_evaluations") or 0, found.get("r_hat_evaluations") or 0)
+                print(
+                    f"  {sampler:<26}{shown(found['ess_seconds']):>9}"
+                    f"{shown(found['r_hat_seconds']):>13}{calls or '-':>15}",
+                    flush=True,
+                )
+                every.append({"problem": name, "ranks": ranks, "sampler": sampler, **found})
+    if args.json:
+        args.json.write_text(json.dumps(every, indent=1))
+
+
+if __name__ == "__main__":
+    main()

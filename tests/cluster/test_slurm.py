@@ -367,6 +367,30 @@ def test_submit_from_the_command_line(logged_in, mpich, folder, undisturbed):
     assert_same_files(folder / "model.h5", undisturbed(STEPS))
 
 
+def test_an_environment_that_is_unpacked_on_each_node(mpich, folder, undisturbed):
+    """Made by hand here: it has the python3 that pmcmc is in, as conda-pack's would."""
+    env = folder / "env" / "bin"
+    env.mkdir(parents=True)
+    python = mpich.launcher.python
+    (env / "python3").write_text(f'#!/bin/sh\necho "$0" >> "{folder}/used"\nexec {python} "$@"\n')
+    (env / "python3").chmod(0o755)
+    (env / "activate").write_text('PATH="$(dirname "${BASH_SOURCE[0]}"):$PATH"\n')
+    subprocess.run(["tar", "-czf", "env.tar.gz", "-C", "env", "bin"], cwd=folder, check=True)
+    words = [*map(str, SAMPLING), "--nsteps", str(STEPS), "--seed", "1", "--ranks", "2"]
+    text = subprocess.run(
+        [python, "-m", "pmcmc", "slurm", "model.py", "--unpack", "env.tar.gz", *words],
+        capture_output=True, text=True, check=True, cwd=folder,
+    ).stdout  # fmt: skip
+    (folder / "job.sh").write_text(text)
+    job = mpich.submit(folder, "--nodes", 2, "job.sh")
+    done = mpich.cluster.ended(job)
+    assert (done.state, done.status) == ("COMPLETED", 0), log(folder, job)
+    used = set((folder / "used").read_text().split())
+    assert len(used) == 1
+    assert not Path(used.pop()).exists()
+    assert_same_files(folder / "model.h5", undisturbed(STEPS))
+
+
 def test_one_digest_through_every_door(logged_in, mpich, folder):
     """mpiexec, --ranks, ranks=, submit, and the engines of ipyparallel."""
     (folder / "fast").touch()

@@ -319,6 +319,49 @@ def test_without_its_virtual_environment_nothing_is_run(bash):
     assert bash.calls() == []
 
 
+def packed(folder):
+    """Write an environment as a tar file, whose activation is seen in the run's environment."""
+    env = folder / "env" / "bin"
+    env.mkdir(parents=True)
+    (env / "activate").write_text('export ACTIVATED="$(dirname "${BASH_SOURCE[0]}")"\n')
+    subprocess.run(["tar", "-cf", folder / "my env.tar", "-C", folder / "env", "bin"], check=True)
+
+
+SRUN_ONCE = """#!/bin/bash
+case "$*" in
+    *pmcmc*run*) printf '%s\\0' "$@" > srun.argv; env > srun.env; exit 0;;
+    *) echo "$@" >> on_nodes; while [[ $1 = --* ]]; do shift; done; exec "$@";;
+esac
+"""
+
+
+def test_an_environment_is_unpacked_on_each_node_and_removed(bash):
+    packed(bash.folder)
+    bash.stub("srun", SRUN_ONCE)
+    text = script("model.py", {"unpack": "my env.tar", "nodes": "2"})
+    status = bash(text, SLURM_NNODES=2, TMPDIR=bash.folder / "local")
+    assert status == 0, bash.said
+    local = bash.folder / "local" / "pmcmc-env-7"
+    assert bash.given()["ACTIVATED"] == f"{local}/bin"
+    assert not local.exists()
+    calls = (bash.folder / "on_nodes").read_text().splitlines()
+    assert len(calls) == 3
+    assert all(c.startswith("--nodes=2 --ntasks=2 --ntasks-per-node=1") for c in calls)
+
+
+def test_without_its_packed_environment_nothing_is_run(bash):
+    bash.stub("srun", SRUN_ONCE)
+    text = script("model.py", {"unpack": "none.tar"})
+    assert bash(text, SLURM_NNODES=1, TMPDIR=bash.folder / "local") == 1
+    assert not (bash.folder / "srun.argv").exists()
+
+
+def test_an_environment_is_named_once():
+    with pytest.raises(UsageError, match="venv and unpack exclude each other"):
+        script("model.py", {"venv": "a", "unpack": "b.tar"})
+    assert "venv" not in batch.with_here({"unpack": "b.tar"})
+
+
 # ---- options of the run
 
 
@@ -493,7 +536,7 @@ def test_a_signal_does_not_change_the_status_of_the_run(bash, status):
         ({"job_name": "a/b"}, "job_name: expected a name without /, got 'a/b'"),
         ({"output_log": "$HOME/x"}, r"output_log: expected a path in full.*got '\$HOME/x'"),
         ({"output_log": "~/x"}, "output_log: expected a path in full"),
-        ({"venv": "~/x"}, "venv: expected a folder in full"),
+        ({"venv": "~/x"}, "venv: expected a path in full"),
         ({"mail_user": "me you"}, "mail_user: expected a name"),
         ({"requeue": "yes"}, "requeue: expected true or false, got 'yes'"),
         ({"requeue": True, "chain": 2}, "requeue and chain exclude each other: give one"),

@@ -33,5 +33,5 @@ def slurm(submit: bool, **arguments: Any) -> int:
         print(f"job {sent.id}: {shown_path(sent.output)}, script {shown_path(sent.script)}")
         print(f"to see how far it is: python -m pmcmc status {shown_path(sent.output)} --follow")
         return ExitStatus.DONE
-    print(slurm_script.script(name, {**batch.here(), **job}, options), end="")
+    print(slurm_script.script(name, batch.with_here(job), options), end="")
     return ExitStatus.DONE

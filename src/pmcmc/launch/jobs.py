@@ -20,7 +20,7 @@ from ..results.loading import load
 from ..results.result import Result
 from ..slurm import job as queue
 from ..slurm.script import script
-from ..slurm.script_options import SCRIPT_OPTIONS, here
+from ..slurm.script_options import SCRIPT_OPTIONS, with_here
 from ..storage.file import replace_whole
 from ..text import printable
 
@@ -217,13 +217,13 @@ def submit_run(problem: Problem | str, job: dict[str, Any], run: dict[str, Any])
     variables: dict[str, str] = {}
     if isinstance(problem, Problem):
         parcel = output.with_name(f".{output.name}.{os.urandom(4).hex()}.problem")
-        script(str(parcel), {**here(), **job}, run)  # refuses what cannot be, before a file
+        script(str(parcel), with_here(job), run)  # refuses what cannot be, before a file
         variables[TOKEN] = write_problem(problem, parcel)
         model = str(parcel)
     else:
         found = models.find(problem)
         model = problem if found is None else str(found.absolute())
-    text = script(model, {**here(), **job}, run, variables)
+    text = script(model, with_here(job), run, variables)
     path = output.with_name(f"{output.stem}.job.sh")
     replace_whole(path, text.encode(), 0o700)
     log = job["output_log"].replace("%x", job["job_name"])

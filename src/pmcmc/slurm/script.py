@@ -130,6 +130,16 @@ def _quoted(text: str) -> str:
     return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
 
 
+_UNPACK = """\
+# Each node gets a copy of the environment: that is sooner read than one file system by all ranks.
+env=${{TMPDIR:-/tmp}}/pmcmc-env-$SLURM_JOB_ID
+everywhere() {{ srun --nodes="$SLURM_NNODES" --ntasks="$SLURM_NNODES" --ntasks-per-node=1 "$@"; }}
+trap 'everywhere rm -rf "$env"' EXIT
+everywhere mkdir -p "$env" && everywhere tar -xf {file} -C "$env" || exit 1
+. "$env/bin/activate" || exit 1
+"""
+
+
 def _environment(s: Mapping[str, Any], variables: Mapping[str, str]) -> str:
     lines = []
     if s["modules"]:
@@ -139,6 +149,8 @@ def _environment(s: Mapping[str, Any], variables: Mapping[str, str]) -> str:
         # without a slash `.` would search PATH; a leading dash would be an option
         activate = activate if activate.startswith("/") else f"./{activate}"
         lines += [f". {shlex.quote(activate)} || exit 1"]
+    if s["unpack"]:
+        lines += [_UNPACK.format(file=shlex.quote(s["unpack"])).rstrip()]
     threads = s["cpus_per_task"] or 1
     lines += [f"export OMP_NUM_THREADS={threads}  # threads of numpy's BLAS, in each rank"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]

@@ -65,7 +65,7 @@ def _log(name: str, value: Any) -> str:
 def _venv(name: str, value: Any) -> str:
     text = one_line(name, value)
     if text.startswith("~"):
-        raise fail(name, "a folder in full, as ~ is not expanded", value)
+        raise fail(name, "a path in full, as ~ is not expanded", value)
     return text
 
 
@@ -142,6 +142,14 @@ _ALL = (
         "FOLDER",
         "virtual environment (default: the one this runs in, if any)",
     ),
+    Option(
+        "unpack",
+        _venv,
+        None,
+        "FILE.tar",
+        "an environment that conda-pack or venv-pack made, instead: unpacked on each node first, "
+        "so that a thousand Pythons do not read one file system",
+    ),
 )
 SCRIPT_OPTIONS: dict[str, Option] = {option.name: option for option in _ALL}
 
@@ -161,7 +169,7 @@ def read(values: Mapping[str, Any]) -> dict[str, Any]:
             raise unknown(name, list(SCRIPT_OPTIONS), "setting")
         if value is not None:
             found[name] = SCRIPT_OPTIONS[name].parse(name, value)
-    for one, other in (("mem", "mem_per_cpu"), ("requeue", "chain")):
+    for one, other in (("mem", "mem_per_cpu"), ("requeue", "chain"), ("venv", "unpack")):
         if found.get(one) and found.get(other):
             raise UsageError(f"{one} and {other} exclude each other: give one of them")
     if "max_requeues" in found and not found.get("requeue"):
@@ -188,6 +196,14 @@ def _check_room(found: Mapping[str, Any]) -> None:
             f"ranks is {ranks}, but nodes {nodes} with ntasks_per_node {each} has room for "
             f"{room}: use --nodes {-(-ranks // each)} or --ranks {room}"
         )
+
+
+def with_here(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings that were given, and besides what this Python suggests."""
+    found = here()
+    if given.get("unpack"):
+        found.pop("venv", None)
+    return found | dict(given)
 
 
 def here() -> dict[str, Any]:

@@ -316,6 +316,7 @@ class Dispatcher:
                 self._send(data, worker, tag)
 
     def _assign(self, chunk: Chunk, worker: int) -> None:
+        self._notify()  # the other thread may have queued a new function, and then this chunk
         self._out[worker].append(chunk)
         self._send(chunk.write(), worker, ROWS if chunk.batch.is_rows else OBJECTS)
 

@@ -3,9 +3,9 @@
     python tests/benchmarks/simulated.py
 
 Share of the ranks' time in log_prob, of runs of 1,000 steps of each ensemble of 32 walkers with
-the default moves, teams of 16 ranks. korali (Martin et al. 2022) published 92% on 512 workers for a
-cost of 3978 +- 1268 s, and 87% on 4,096 workers for 249 +- 67 s. Commits are those of scale.py: 0.1
-ms an ensemble, once a minute. Seconds of simulation are the planner's own.
+the default moves, teams of 16 ranks. korali (Martin et al. 2022) published 92% on 512 workers for
+a cost of 3978 +- 1268 s, and 87% on 4,096 workers for 249 +- 67 s. Commits are those of scale.py:
+0.1 ms an ensemble, once a minute. Seconds of simulation are the planner's own.
 """
 
 from __future__ import annotations

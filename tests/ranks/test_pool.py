@@ -385,7 +385,9 @@ with MPIPool(schedule="SCHEDULE") as pool:
 
 def ends_badly(done, began, *words, status=1):
     assert time.monotonic() - began < 15
-    assert done.returncode == status, done
+    # MPICH 5's mpiexec now and then says 11 where a rank ended by a signal, though none had that
+    known = (status, 11) if status > 1 else (status,)
+    assert done.returncode in known, done
     for word in words:
         assert word in done.stderr, done
 

@@ -222,6 +222,7 @@ def engine_more(name: str, seed: int, n: int) -> np.ndarray:
 def ipyparallel(name: str, ranks: int, seconds: float) -> dict[str, Any] | None:
     """As in the article: each engine runs its own share of the chain."""
     import ipyparallel as ipp
+    import rival_runs  # by its name, as the engines know it
 
     with ipp.Cluster(n=ranks, log_level=40) as client:
         view = client[:]
@@ -229,7 +230,7 @@ def ipyparallel(name: str, ranks: int, seconds: float) -> dict[str, Any] | None:
 
         def more(n: int) -> list[np.ndarray]:
             jobs = [
-                client[e].apply_async(engine_more, name, seed, n)
+                client[e].apply_async(rival_runs.engine_more, name, seed, n)
                 for seed, e in enumerate(client.ids)
             ]
             return [job.get() for job in jobs]

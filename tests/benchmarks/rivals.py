@@ -1,6 +1,6 @@
 """pmcmc with its defaults beside all rivals: time and evaluations to ESS 1000 and R-hat 1.01.
 
-    pip install '.[mpich]' zeus-mcmc autoemcee dynesty nautilus-sampler ipyparallel
+    pip install '.[mpich]' zeus-mcmc autoemcee corner dynesty nautilus-sampler ipyparallel
     OMP_NUM_THREADS=1 python tests/benchmarks/rivals.py [--problems "line,1 ms"] [--ranks 1,4]
 
 Problems: the article's line; one that sleeps 1 ms; one of uneven cost (496 walkers for those that

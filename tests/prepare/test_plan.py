@@ -5,6 +5,9 @@ import re
 import pytest
 
 from pmcmc.errors import UsageError
+from pmcmc.planner.costs import Batches, CallCost, SystemCost, lognormal
+from pmcmc.planner.predict import Predictor, Shape
+from pmcmc.planner.steps import Length
 from pmcmc.prepare.shape import MOST_STEPS, make_plan
 from reference import shares
 
@@ -169,12 +172,6 @@ def test_auto_has_four_ensembles_until_there_are_more_ranks_than_they_can_use(
         (2, 1.0, [1, 1]),  # two ensembles each: there is nothing to send
         (3, 1.0, [3]),  # one team, interleaved: teams of one would end apart
         (4, 1.0, [1, 1, 1, 1]),
-        (6, 1.0, [6]),
-        (16, 1.0, [16]),
-        (16, 5e-3, [16]),
-        (16, 1e-3, [4, 4, 4, 4]),  # one root would only send
-        (16, 2e-4, [4, 4, 4, 4]),
-        (64, 5e-3, [16, 16, 16, 16]),
         (16, 1e-5, [1, 1, 1, 1]),  # a message costs more than an evaluation
         (3, 1e-5, [1, 1, 1]),
     ],
@@ -189,6 +186,25 @@ def test_teams_of_auto_follow_the_cost(size, seconds, widths):
     told = dict(made.describe())["ranks"]
     assert (f"{made.idle} idle" in told) == any("are idle" in r for r in made.remarks)
     assert ("idle" in told) == (made.idle > 0)
+
+
+@pytest.mark.parametrize("size", [3, 6, 12, 16, 48])
+@pytest.mark.parametrize("seconds", [2e-4, 1e-3, 2e-2, 1.0])
+def test_no_other_teams_would_be_much_sooner(size, seconds):
+    """By longer simulations than auto allows itself; even and uneven costs together."""
+    chosen = len(make_plan(size, nwalkers=32, seconds=seconds).teams)
+    worst = dict.fromkeys(range(1, 5), 1.0)
+    for spread in (0.0, 1.0):
+        call = CallCost(lognormal(seconds, spread * seconds))
+        predictor = Predictor(Batches(32, ((0.6, 2), (0.4, 4))), call, SystemCost())
+        taken = {}
+        for teams in worst:
+            made = make_plan(size, nwalkers=32, teams=teams, nensembles=4)
+            shape = Shape(size, tuple((len(t.ranks), len(t.ensembles)) for t in made.teams))
+            taken[teams] = predictor.predict(shape, Length(0, 60)).seconds
+        best = min(taken.values())
+        worst = {t: max(w, taken[t] / best) for t, w in worst.items()}
+    assert worst[chosen] < 1.1 * min(worst.values())
 
 
 @pytest.mark.parametrize("seconds", [1e-6, 1.0])

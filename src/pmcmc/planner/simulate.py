@@ -21,6 +21,7 @@ from .costs import Batches, CallCost, SystemCost
 if TYPE_CHECKING:
     from .._types import FloatArray
 
+_DRAWN = 1024
 _FEWEST, _TASKS = 12, 20_000  # steps of an ensemble, and evaluations, that are simulated
 
 
@@ -104,6 +105,7 @@ class TeamSimulation:
         )
         self._scheduler.observe([(1, call.mean)])
         self._now = self._work = self._on_demand = 0.0
+        self._drawn: list[float] = []
         self._free = np.zeros(width)  # since when each rank has waited
 
     def run(self, steps: int) -> Simulated:
@@ -120,6 +122,14 @@ class TeamSimulation:
                     self._step(ensemble)
         demand = self._on_demand / self._now if self._now > 0 else 0.0
         return Simulated(float(self._now), float(self._work), steps, float(demand))
+
+    def seconds_of(self, tasks: int) -> float:
+        """Return what so many evaluations take, drawn in advance: one by one that is slow."""
+        if len(self._drawn) < tasks:
+            self._drawn += self._call.draw(max(tasks, _DRAWN), self._rng).tolist()
+        if tasks == 1:
+            return self._drawn.pop()
+        return sum(self._drawn.pop() for _ in range(tasks))
 
     def _choice(self) -> Choice:
         return self._scheduler.choose(self._batches.nwalkers // 2)
@@ -254,7 +264,7 @@ class _OnDemand:
     def _evaluate(self, rank: int, at: float) -> None:
         team = self._team
         ensemble, tasks = self._pending.popleft()
-        seconds = float(team._call.draw(tasks, team._rng).sum())
+        seconds = team.seconds_of(tasks)
         begin = max(at, self._free[rank])
         end = begin + seconds
         team._work += seconds

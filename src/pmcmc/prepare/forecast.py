@@ -124,6 +124,7 @@ class Forecaster:
             seconds=self._call.mean,
             vectorized=self._problem.vectorized,
             groups=groups,
+            splits=splits_of(self._moves),
             **(given | changes),
         )
 

@@ -18,7 +18,8 @@ from ..mpi.control import ControlChannel
 from ..options import RunOptions
 from ..pool.together import EvaluationGroup
 from ..sampler.earlier import EarlierRun
-from ..sampler.moves import describe_moves
+from ..sampler.moves import Moves, describe_moves
+from ..sampler.overhead import splits_of
 from ..sampler.rng import draw_seed
 from ..signals import SignalWatch
 from ..storage.header import Header
@@ -185,6 +186,7 @@ def _plan(
     options: RunOptions,
     problem: Problem,
     seconds: float,
+    moves: Moves,
 ) -> Plan:
     return make_plan(
         size,
@@ -198,6 +200,7 @@ def _plan(
         mode=options.mode,
         teams=options.teams,
         thin_by=options.thin_by,
+        splits=splits_of(moves),
     )
 
 
@@ -212,7 +215,7 @@ def _begin(
     options = RunOptions(**found)
     moves = choose_moves(problem, options)
     nwalkers = choose_nwalkers(problem, options, moves)
-    plan = _plan(size, groups, nwalkers, options, problem, seconds)
+    plan = _plan(size, groups, nwalkers, options, problem, seconds, moves)
     check_rules(options, plan)
     seed = options.seed if options.seed is not None else draw_seed()
     header = Header(
@@ -251,7 +254,7 @@ def _go_on(
     options = resume.merge(found, reader)
     moves = choose_moves(problem, options)
     resume.check_problem(problem.settings() | {"moves": describe_moves(moves)}, reader)
-    plan = _plan(control.size, groups, reader.header.nwalkers, options, problem, seconds)
+    plan = _plan(control.size, groups, reader.header.nwalkers, options, problem, seconds, moves)
     check_rules(options, plan)
     steps = plan.steps
     if plan.open_ended:  # a file that has more already is not refused

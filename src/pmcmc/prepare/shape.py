@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
+
 from ..errors import UsageError
+from ..planner.costs import Batches, CallCost, SystemCost, lognormal
+from ..planner.predict import Predictor, Shape
+from ..planner.steps import Length
 from ..text import duration_text
 from .plan import Plan, Team
 
 MOST_STEPS = 200_000  # kept ones in total, of a run that ends by itself
 _ENSEMBLES = 4  # as a rule: R-hat compares them, and a seed alone gives the draws
 _MESSAGE = 5e-5  # seconds that a task costs a team's root, and a worker in waiting
-_ROOT_SHARE = 0.25  # of its time that a root may spend on the tasks of its team
+_WIDEST, _TRIED = 128, 6  # ranks of a team, and numbers of teams, that are compared
+_STEPS = 24  # that are simulated for it
 
 
 def make_plan(
@@ -27,6 +33,7 @@ def make_plan(
     seconds: float = 0.0,
     vectorized: bool = False,
     groups: tuple[tuple[int, ...], ...] = (),
+    splits: tuple[tuple[float, int], ...] = ((0.6, 2), (0.4, 4)),
 ) -> Plan:
     """Share ``nsteps`` over ensembles, ensembles over teams, and ranks over teams.
 
@@ -57,6 +64,9 @@ def make_plan(
     groups : tuple of tuple of int
         Ranks that evaluate log_prob together, in the order of the first of each. Default: each
         rank by itself.
+    splits : tuple of (float, int)
+        Weights of the moves, and into how many parts each splits an ensemble. Default: those of
+        the default moves.
 
     Returns
     -------
@@ -97,7 +107,8 @@ def make_plan(
         )
     used = size
     if teams is None and mode == "auto":
-        nteams = _nteams(size, nensembles, 0.0 if vectorized else seconds)
+        cost = 0.0 if vectorized else seconds
+        nteams = _nteams(size, nensembles, cost, Batches(nwalkers, splits))
         if vectorized or seconds <= _MESSAGE:
             used = nteams
     else:
@@ -134,18 +145,31 @@ def make_plan(
     )
 
 
-def _nteams(size: int, nensembles: int, seconds: float) -> int:
+def _nteams(size: int, nensembles: int, seconds: float, batches: Batches) -> int:
     """Return the number of teams that suits the cost of log_prob.
 
-    Where ranks share out evenly one to an ensemble or more there is nothing to send. Else a wide
-    team, whose ranks are never short of a task as long as any of its ensembles has one, unless it
-    is so wide that its root would spend its time on sending them out.
+    Where ranks share out evenly one to an ensemble or more there is nothing to send. Else that of
+    which the planner regrets least, at the worst, to have chosen it: whether log_prob always takes
+    as long as it took in a first try, or a lognormal time with as large a standard deviation.
     """
     if seconds <= _MESSAGE or nensembles % size == 0:
         return min(size, nensembles)
-    even = [t for t in range(1, min(size, nensembles) + 1) if size % t == 0 == nensembles % t]
-    light = [t for t in even if size // t * _MESSAGE <= _ROOT_SHARE * seconds]
-    return light[0] if light else even[-1]
+    counts = list(range(max(1, size // _WIDEST), min(size, nensembles) + 1))
+    if len(counts) > _TRIED:
+        counts = sorted({round(n) for n in np.geomspace(counts[0], counts[-1], _TRIED)})
+    length, regrets = Length(0, _STEPS), dict.fromkeys(counts, 1.0)
+    for spread in (0.0, 1.0):
+        call = CallCost(lognormal(seconds, spread * seconds))
+        predictor = Predictor(batches, call, SystemCost())
+        taken = {t: predictor.predict(_shape(size, nensembles, t), length).seconds for t in counts}
+        best = min(taken.values())
+        regrets = {t: max(regret, taken[t] / best) for t, regret in regrets.items()}
+    return min(counts, key=lambda t: regrets[t])
+
+
+def _shape(size: int, nensembles: int, nteams: int) -> Shape:
+    widths, shares = _shares(size, nteams), _shares(nensembles, nteams)
+    return Shape(size, tuple(zip(widths, shares, strict=True)))
 
 
 def _shares(total: int, parts: int) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ _STEPS = 40
 
 def splits_of(moves: Moves) -> tuple[tuple[float, int], ...]:
     """Return for each move its weight, and into how many parts it splits an ensemble."""
-    return tuple((weight, int(getattr(move, "nsplits", 2))) for move, weight in moves)
+    return tuple((weight, int(getattr(move, "nsplits", 1))) for move, weight in moves)
 
 
 def seconds_of_batch(moves: Moves, nwalkers: int, ndim: int, steps: int = _STEPS) -> float:

@@ -289,7 +289,7 @@ def test_an_error_at_any_call_of_a_commit_is_said_and_leaves_it_whole(name, tmp_
         with h5py.File(path) as file:
             assert "chain" in file["ensembles/0000"]
         at += 1 + at // 5  # all of the first, then fewer
-    assert at > {"pwrite": 20, "fsync": 0, "preadv": 5}[name]
+    assert at > {"pwrite": 12, "fsync": 0, "preadv": 5}[name]
 
 
 @pytest.mark.slow

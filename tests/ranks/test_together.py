@@ -1,5 +1,6 @@
 """log_prob(theta, comm): several ranks evaluate together, on real ranks."""
 
+import re
 import signal
 
 import numpy as np
@@ -98,7 +99,7 @@ def test_a_failure_on_any_rank_ends_the_job(launch, tmp_path, who, ranks, where)
     more = ["--mode", "pool"] if ranks == 4 else []
     done = run(launch, tmp_path, ranks, text, 2, "x.h5", *more, status=1, timeout=40)
     assert f"log_prob raised ValueError: no on rank {who} of {ranks}" in done.stderr
-    assert "at a = 1." in done.stderr
+    assert re.search(r"at a = [1-9]\.", done.stderr), done.stderr
     assert "m.py" in done.stderr
 
 

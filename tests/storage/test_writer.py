@@ -142,7 +142,7 @@ def test_emcee_reads_the_file_finished_or_not(blobs, commits, tmp_path):
 
 
 def test_of_many_ensembles_emcee_sees_some_later_and_all_in_the_end(tmp_path, monkeypatch):
-    monkeypatch.setattr("pmcmc.storage.writer._AT_ONCE", 1)
+    monkeypatch.setattr("pmcmc.storage.emcee_view._AT_ONCE", 1)
     path = tmp_path / "x.h5"
     store, draws = write(path, "number", COMMITS[:2], finish=False)
     shown, done = [], list(COMMITS[1])

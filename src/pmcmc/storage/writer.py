@@ -32,6 +32,7 @@ from ..sampler.state import Block, ProductionStart
 from . import timings
 from .carry_over import carry_over
 from .checkpoint import STATUSES, Checkpoint, begun, group_name, shown
+from .emcee_view import EmceeView
 from .file import check_output
 from .header import PHASES, Header
 from .layout import (
@@ -39,7 +40,6 @@ from .layout import (
     emcee_version,
     lay_out,
     read_status,
-    write_emcee_attributes,
 )
 from .opening import check_replaceable
 from .output_file import OutputFile
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from .._types import AnyArray
 
 
-_AT_ONCE = 256  # ensembles whose attributes a commit brings up to date while the run goes on
 emcee_version()  # before a model can hide it
 
 
@@ -91,7 +90,7 @@ class RunWriter:
         self.created = False
         self._allowed = allowed
         self._record = Checkpoint(header)
-        self._behind: dict[int, bool] = {}  # ensembles whose attributes are: those of burn-in too?
+        self._view = EmceeView(self._file.write_rows)
 
     @property
     def _log(self) -> RejectLog | None:
@@ -301,10 +300,7 @@ class RunWriter:
             rows = self._record.rows()
             carry_over(file, self.header, reader, rows, self._file.write_rows, starts)
             self._write_record(file)
-            for e in range(len(self.header.steps)):
-                attributes = self._record.emcee_attributes(e)
-                write_emcee_attributes(file, attributes, self._file.write_rows)
-            self._behind.clear()
+            self._view.write_all(file, self._record, len(self.header.steps))
             file.attrs.modify("status", shown(self.status))
 
     def _write(self, file: h5py.File, blocks: Sequence[Block], status: str) -> None:
@@ -320,19 +316,9 @@ class RunWriter:
         self._record.seal(status)
         self._write_record(file)
         self._file.flush(file)
-        self._write_attributes(file, blocks, status)
+        self._view.update(file, self._record, blocks, status == "running")
         if read_status(file) != shown(status):
             file.attrs.modify("status", shown(status))
-
-    def _write_attributes(self, file: h5py.File, blocks: Sequence[Block], status: str) -> None:
-        """Bring what emcee reads up to date; of many ensembles those that have waited longest."""
-        for block in blocks:
-            e, burnin = block.ensemble, len(block.burnin.chain) > 0
-            self._behind[e] = burnin or self._behind.get(e, False)
-        for e in list(self._behind)[: _AT_ONCE if status == "running" else None]:
-            phases = PHASES if self._behind.pop(e) else PHASES[1:]
-            attributes = self._record.emcee_attributes(e, phases)
-            write_emcee_attributes(file, attributes, self._file.write_rows)
 
     def _write_rejects(self, file: h5py.File, rejects: Sequence[Reject]) -> None:
         before = int(self._record.data["ensembles"]["rejected"].sum())

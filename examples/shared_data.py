@@ -1,6 +1,6 @@
 """Large data, of which the ranks of a node hold one copy together.
 
-A catalogue of 200,000 stars is read (here: made) once on each node, and every rank fits the same
+A catalogue of 100,000 stars is read (here: made) once on each node, and every rank fits the same
 arrays. The first advice stays np.load("stars.npy", mmap_mode="r"), which does the same for a
 file of this kind; pmcmc.shared is for what has to be parsed or worked out.
 
@@ -16,9 +16,9 @@ from pmcmc import stats
 def load():
     """Return the parallaxes and their errors, in mas; called by one rank of each node."""
     random = np.random.default_rng(17)
-    error = random.uniform(0.05, 0.5, 200_000)
-    true = random.normal(7.35, 0.12, 200_000)  # a cluster, as far as the Pleiades
-    return true + error * random.standard_normal(200_000), error
+    error = random.uniform(0.05, 0.5, 100_000)
+    true = random.normal(7.35, 0.12, 100_000)  # a cluster, as far as the Pleiades
+    return true + error * random.standard_normal(100_000), error
 
 
 parallax, error = pmcmc.shared(load)  # read-only

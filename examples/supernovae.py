@@ -1,6 +1,6 @@
 """Dark energy from supernova distances: a flat LambdaCDM universe.
 
-The distance moduli are made up, with the redshifts and errors of a survey of 200 supernovae. H0
+The distance moduli are made up, with the redshifts and errors of a survey of 600 supernovae. H0
 and the absolute magnitude cannot be told apart, so that their sum, an offset, is sampled.
 
     mpiexec -n 4 python -m pmcmc examples/supernovae.py
@@ -25,9 +25,9 @@ def distance_modulus(z, omega_m):
 
 
 random = np.random.default_rng(3)
-z = np.sort(np.concatenate([random.uniform(0.01, 0.1, 60), random.uniform(0.1, 1.2, 140)]))
+z = np.sort(np.concatenate([random.uniform(0.01, 0.1, 180), random.uniform(0.1, 1.2, 420)]))
 error = 0.1 + 0.08 * z
-mu = distance_modulus(z, omega_m_true) + 43.1 + np.hypot(error, 0.05) * random.standard_normal(200)
+mu = distance_modulus(z, omega_m_true) + 43.1 + np.hypot(error, 0.05) * random.standard_normal(600)
 
 parameters = {
     "Omega_m": stats.uniform(0.0, 1.0),

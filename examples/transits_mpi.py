@@ -20,7 +20,7 @@ parameters = {
     "b": 0.35,  # impact parameter, and linear limb darkening: known
     "u": 0.5,
 }
-nwalkers = 16
+nwalkers = 12
 labels = {"k": "$R_p/R_*$", "duration": "$T_{14}$ [d]"}
 
 TRANSITS, NOISE = 6, 3e-4

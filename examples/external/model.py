@@ -21,15 +21,14 @@ if not PROGRAM.exists():
 
 random = np.random.default_rng(23)
 t = np.arange(0.5, 30.0)
-counts = random.poisson(400 * np.exp(-t / 2.0) + 120 * np.exp(-t / 9.0) + 10.0)
+counts = random.poisson(120 * np.exp(-t / 9.0) + 10.0)
 
 parameters = {
-    "a": stats.uniform(1.0, 1000.0),
-    "b": stats.uniform(1.0, 500.0),
-    "fast": stats.uniform(0.5, 4.0),  # seconds
-    "slow": stats.uniform(5.0, 20.0),
+    "a": stats.uniform(1.0, 500.0),
+    "lifetime": stats.uniform(1.0, 50.0),  # seconds
+    "background": stats.uniform(0.1, 50.0),
 }
-initial = {"a": 400.0, "b": 120.0, "fast": 2.0, "slow": 9.0}
+initial = {"a": 120.0, "lifetime": 9.0, "background": 10.0}
 nwalkers = 8
 
 

@@ -17,7 +17,7 @@ import gallery  # noqa: E402
 project = "pmcmc"
 author = "the developers of pmcmc"
 release = version = pmcmc.__version__
-copyright = "the developers of pmcmc"  # noqa: A001
+copyright = author
 
 extensions = [
     "myst_nb",

@@ -51,12 +51,14 @@ def image(data: bytes, caption: str) -> str:
 def table(heads: Sequence[str], lines: Iterable[Sequence[str]], escaped: bool = False) -> str:
     """Return a table; ``escaped`` where the cells are HTML already."""
 
-    def row(cells: Sequence[str], tag: str) -> str:
+    def row(cells: Sequence[str]) -> str:
         texts = (c if escaped else escape(c) for c in cells)
-        return "<tr>" + "".join(f"<{tag}>{c}</{tag}>" for c in texts) + "</tr>"
+        return "<tr>" + "".join(f"<td>{c}</td>" for c in texts) + "</tr>"
 
-    body = "".join(row(line, "td") for line in lines)
-    return f'<div class="scroll"><table>{row(heads, "th")}{body}</table></div>'
+    # a cell without a text heads nothing; and what scrolls can be reached by the keyboard
+    head = "".join(f'<th scope="col">{escape(h)}</th>' if h else "<td></td>" for h in heads)
+    body = "".join(map(row, lines))
+    return f'<div class="scroll" tabindex="0"><table><tr>{head}</tr>{body}</table></div>'
 
 
 def parameters_table(rows: Sequence[Row], derived: Sequence[Row] = ()) -> str:

@@ -27,20 +27,25 @@ from .tables import best_draw, latex_table, markdown_table
 _RANKS = 64  # shown one by one
 _TIMES = (("work", "log_prob"), ("wait", "waiting"), ("write", "writing"))
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto;
-  padding: 0 1rem; }
+:root { color-scheme: light dark; --text: #222; --page: #fff; --box: #f6f6f6; --line: #ddd;
+  --rest: #eee; --link: #0645ad; }
+@media (prefers-color-scheme: dark) { :root { --text: #ddd; --page: #16181c; --box: #23262c;
+  --line: #444; --rest: #333; --link: #8ab4f8; } }
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page);
+  max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+a { color: var(--link); }
 h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .15rem .7rem; text-align: right; border-bottom: 1px solid #ddd; }
+th, td { padding: .15rem .7rem; text-align: right; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child, table.facts td { text-align: left; }
 .scroll { overflow-x: auto; } img { max-width: 100%; height: auto; }
-.verdict { border-left: .4rem solid; padding: .4rem 1rem; background: #f6f6f6; }
+.verdict { border-left: .4rem solid; padding: .4rem 1rem; background: var(--box); }
 .enough { border-color: #2a7; } .short { border-color: #d80; }
 .verdict p { margin: .3rem 0; }
-.bar { display: inline-block; width: 16rem; height: .9rem; background: #eee; white-space: nowrap;
+.bar { display: inline-block; width: 16rem; height: .9rem; background: var(--rest); white-space: nowrap;
   font-size: 0; } .bar i { display: inline-block; height: 100%; }
 .work { background: #2a7; } .wait { background: #d80; } .write { background: #48c; }
-pre { white-space: pre-wrap; background: #f6f6f6; padding: .6rem; font-size: 14px; }
+pre { white-space: pre-wrap; background: var(--box); padding: .6rem; font-size: 14px; }
 table.facts td:last-child { overflow-wrap: anywhere; }
 .key i { display: inline-block; width: .9rem; height: .9rem; margin: 0 .3rem 0 1rem; }
 """
@@ -121,7 +126,7 @@ def report(result: Result, parallel: bool = False) -> str:
         f'<meta name="generator" content="{MADE_BY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(result.problem)}: pmcmc</title>\n<style>{_STYLE}</style>\n</head>\n"
-        f"<body>\n{body}\n</body>\n</html>\n"
+        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
 

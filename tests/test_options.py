@@ -111,18 +111,6 @@ def test_every_option_is_a_key_of_the_file(name, tmp_path):
         read_config(path)
 
 
-def test_the_table_in_the_readme():
-    text = (Path(__file__).parents[1] / "README.md").read_text()
-    lines = text[text.index("| option | meaning | default |") :].split("\n\n")[0].splitlines()[2:]
-    rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
-    table = {re.match("`--([a-z-]+)", row[0])[1].replace("-", "_"): row[2] for row in rows}
-    assert [name for name in table if name not in ("config", "ranks")] == list(OPTIONS)
-    for name, option in OPTIONS.items():
-        if option.metavar is not None and option.default is not None:
-            number = isinstance(option.default, int | float)
-            assert table[name] == (f"{option.default:g}" if number else option.default), name
-
-
 def test_every_command_has_somebody_to_do_it():
     assert all(callable(command.handler(name)) for name, command in COMMANDS.items())
 

@@ -1,8 +1,6 @@
-"""Every example and every README command is really run."""
+"""Every example is really run."""
 
 import re
-import shlex
-import shutil
 
 import numpy as np
 import pytest
@@ -67,60 +65,3 @@ def test_python_api_example_runs(launch, tmp_path):
     assert (done.returncode, done.stderr) == (0, ""), done
     assert "\nenough: " in done.stdout
     assert re.search(r"^\d+ draws; P\(m < -1\) = 0\.5", done.stdout, re.M)
-
-
-def readme_commands():
-    text = (ROOT / "README.md").read_text()
-    blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
-    return [
-        c for block in blocks for c in block.splitlines() if not c.startswith("python3 -m venv")
-    ]
-
-
-@pytest.mark.slow
-def test_readme_commands_run(launch, tmp_path):
-    assert len(readme_commands()) >= 3
-    text = (ROOT / "README.md").read_text()
-    model = re.search(r"```python\n(# model.py\n.*?)```", text, re.S)
-    (tmp_path / "model.py").write_text(model[1])
-    np.savetxt(tmp_path / "data.txt", np.transpose(article()))
-    most = 4  # once: each is a process on these few cores
-    for command in readme_commands():
-        words = shlex.split(command)
-        ranks = 0
-        if words[0] == "mpiexec":
-            ranks, words = min(int(words[2]), most), words[3:]
-            most = 2
-        if "--ranks" in words and "slurm" not in words:
-            at = words.index("--ranks") + 1
-            words[at], most = str(min(int(words[at]), most)), 2
-        assert words[0] == "python"
-        if "--resume" in words:
-            words[words.index("--nsteps") + 1] = "6000"  # shorter here
-        done = launch(ranks, *words[1:], cwd=tmp_path)
-        assert done.returncode == 0, done
-        if ranks and words[3] == "model.py" and "--resume" not in words:
-            assert f"  ranks      {ranks} (" in done.stdout
-            assert done.stderr == ""
-
-
-def test_readme_python_works(launch, tmp_path):
-    text = (ROOT / "README.md").read_text()
-    load, script = re.findall(r"```python\n(.*?)```", text, re.S)[2:4]
-    started = re.findall(r"```python\n(.*?)```", text, re.S)[4]
-    head = "import numpy as np\nx = y = np.arange(3.0)\np0 = [0.0, 0.0]\n"
-    head += "def log_prob(t, x, y): return -0.5 * np.sum((y - t[0] * x - t[1]) ** 2)\n"
-    assert "nsteps=5000" in script  # shorter here
-    script = script.replace("nsteps=5000", "nsteps=300, burnin=50")
-    (tmp_path / "script.py").write_text("import pmcmc\n" + head + script)
-    assert launch(2, "script.py", cwd=tmp_path).returncode == 0
-    shutil.copy(tmp_path / "line.h5", tmp_path / "model.h5")
-    assert "ranks=8)" in started
-    started = started.replace("ranks=8)", "ranks=2, nsteps=300, burnin=50)")
-    started = started.replace("def log_prob(theta, x, y, yerr): ...", "yerr = 1.0")
-    head = head.replace("(t, x, y)", "(t, x, y, yerr)").replace("[0.0, 0.0]", "[0.0, 0.0, 0.0]")
-    (tmp_path / "started.py").write_text(head + started)
-    assert launch(0, "started.py", cwd=tmp_path).returncode == 0
-    (tmp_path / "load.py").write_text(load)
-    done = launch(0, "load.py", cwd=tmp_path)
-    assert done.returncode == 0, done

@@ -56,6 +56,8 @@ def test_json_and_what_changes_it(plan, tmp_path):
     assert found["long"]["shapes"][0]["seconds"] > 4 * one["seconds"]
     assert found["far"]["shapes"][1]["seconds"] > 1.1 * eight["seconds"]
     assert found["draws"]["shapes"][0]["seconds"] > 1.5 * one["seconds"]
+    memory = found["plain"]["shapes"][1]["memory_bytes"]
+    assert 70e6 < memory["rank"] < memory["rank_0"] < 400e6
     given = found["given"]["shapes"][0]
     assert (given["burnin"], given["steps"], given["nensembles"]) == (50, 200, 2)
     assert given["evaluations"] == 16 * 2 * 250

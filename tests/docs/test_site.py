@@ -1,8 +1,8 @@
 """The manual as a site, and a report, in a real browser: no warning, all can read them.
 
-axe-core (https://github.com/dequelabs/axe-core) looks for headings out of order, pictures without a
-text, contrast that is too low, and the like. Screenshots go to the folder PMCMC_TEST_SCREENSHOTS,
-if that is set.
+axe-core (https://github.com/dequelabs/axe-core) looks for headings out of order, pictures without
+a text, contrast that is too low, and the like. Screenshots go to the folder
+PMCMC_TEST_SCREENSHOTS, if that is set.
 """
 
 import os

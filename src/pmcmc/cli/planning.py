@@ -13,6 +13,7 @@ from ..model.problem import Problem
 from ..options import RunOptions
 from ..planner.choose import most_ranks_worth
 from ..prepare.forecast import Forecast, Forecaster, network_of
+from ..prepare.memory import Memory, make_start, memory_of, resident
 from ..prepare.timing import time_log_prob
 from ..text import announced, bytes_text, count_text, duration_text
 from . import settings
@@ -37,17 +38,21 @@ def plan(
     name, found = settings.read({**arguments, "ranks": None})
     options = RunOptions(**found)
     system = network_of(network)
+    before = resident()
     problem = Problem.load(name)
     problem.limit(options.on_error, options.log_prob_timeout)
     nwalkers = options.nwalkers or problem.nwalkers or max(32, 4 * problem.ndim)
     with announced("timing log_prob"):
         call = time_log_prob(problem, nwalkers)
+    make_start(problem, nwalkers)
+    of_model = max(0, resident() - before)
     forecaster = Forecaster(problem, options, call, system, tau, target_ess)
     width = forecaster.width
     with announced("simulating"):
         rows = [forecaster.forecast(n) for n in ranks]
         doubled = [width * 2**i for i in range(_DOUBLED)]
         worth = most_ranks_worth(forecaster.seconds, doubled)
+    memory = [memory_of(row.plan, problem, of_model) for row in rows]
     about = {
         "problem": problem.name,
         "ndim": problem.ndim,
@@ -56,7 +61,7 @@ def plan(
         "log_prob": {"mean": call.mean, "variation": call.variation, "row": call.row},
         "latency": system.latency,
         "most_ranks_worth": worth,
-        "shapes": [_record(row) for row in rows],
+        "shapes": [_record(row, taken) for row, taken in zip(rows, memory, strict=True)],
     }
     if picture is not None:
         from ..planner.picture import efficiency_picture
@@ -70,12 +75,19 @@ def plan(
         print(json.dumps(about))
         return ExitStatus.DONE
     print(_text(problem, call, forecaster, rows, worth, tau, system.latency))
+    print(_memory_text(memory))
     if picture is not None:
         streams.tell(f"the picture is in {picture}")
     return ExitStatus.DONE
 
 
-def _record(row: Forecast) -> dict[str, Any]:
+def _memory_text(memory: Sequence[Memory]) -> str:
+    least, most = bytes_text(memory[0].root), bytes_text(memory[-1].root)
+    root = least if least == most else f"{least} to {most}"
+    return f"memory: about {bytes_text(memory[0].rank)} for each rank, {root} for rank 0"
+
+
+def _record(row: Forecast, memory: Memory) -> dict[str, Any]:
     own, best = row.choice.own, row.choice.best
     return {
         "ranks": row.plan.size,
@@ -88,6 +100,7 @@ def _record(row: Forecast) -> dict[str, Any]:
         "efficiency": own.efficiency,
         "core_hours": own.core_hours,
         "file_bytes": row.file_bytes,
+        "memory_bytes": {"rank": memory.rank, "rank_0": memory.root},
         "best_teams": len(row.best.teams),
         "best_seconds": best.seconds,
     }

@@ -42,8 +42,8 @@ th:first-child, td:first-child, table.facts td { text-align: left; }
 .verdict { border-left: .4rem solid; padding: .4rem 1rem; background: var(--box); }
 .enough { border-color: #2a7; } .short { border-color: #d80; }
 .verdict p { margin: .3rem 0; }
-.bar { display: inline-block; width: 16rem; height: .9rem; background: var(--rest); white-space: nowrap;
-  font-size: 0; } .bar i { display: inline-block; height: 100%; }
+.bar { display: inline-block; width: 16rem; height: .9rem; background: var(--rest);
+  white-space: nowrap; font-size: 0; } .bar i { display: inline-block; height: 100%; }
 .work { background: #2a7; } .wait { background: #d80; } .write { background: #48c; }
 pre { white-space: pre-wrap; background: var(--box); padding: .6rem; font-size: 14px; }
 table.facts td:last-child { overflow-wrap: anywhere; }

@@ -44,7 +44,8 @@ def test_links_lead_somewhere(page):
     path = ROOT / page
     text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.M | re.S)
     text = re.sub(r"`[^`\n]*`", "", text)
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+    targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'<img src="([^"]+)"', text)
+    for target in targets:
         if re.match(r"[a-z]+:", target):
             assert target.startswith(("https://", "mailto:")), f"{page}: {target}"
             continue

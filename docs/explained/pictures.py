@@ -249,11 +249,20 @@ def commit() -> Figure:
             if mine:
                 axes.texts[-1].set_color("white")
         axes.text(
-            left + 0.95, 1.55, f"record {number},\n{counted} rows", ha="center", va="top", fontsize=9
+            left + 0.95,
+            1.55,
+            f"record {number},\n{counted} rows",
+            ha="center",
+            va="top",
+            fontsize=9,
         )
         if k:
             axes.axvline(left - 0.22, 0.06, 0.99, color=GREY, lw=0.6, ls=":")
-    for y, text in ((4.8, "rows of\nthe chain"), (2.78, "/state,\ntwo slots"), (1.2, "a reader\nsees")):
+    for y, text in (
+        (4.8, "rows of\nthe chain"),
+        (2.78, "/state,\ntwo slots"),
+        (1.2, "a reader\nsees"),
+    ):
         axes.text(0.1, y, text, va="center", fontsize=9)
     axes.text(
         0.1, 0.1,
@@ -274,9 +283,7 @@ def trapped() -> Figure:
         first, second = x.copy(), x.copy()
         first[:, 0] -= far
         second[:, 0] += far
-        return np.logaddexp(
-            -0.5 * (first**2).sum(axis=1), -depth - 0.5 * (second**2).sum(axis=1)
-        )
+        return np.logaddexp(-0.5 * (first**2).sum(axis=1), -depth - 0.5 * (second**2).sum(axis=1))
 
     start = rng.normal(size=(nwalkers, 5))
     start[:, 0] += far

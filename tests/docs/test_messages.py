@@ -1,7 +1,7 @@
 """Every message about a mistake of the user's is explained in docs/trouble, and no other is.
 
-Read from the source with ast. An entry of the manual is the message itself, in bold code, with ``…``
-for what varies: **`nwalkers is …; expected an even number: …?`**.
+Read from the source with ast. An entry of the manual is the message itself, in bold code, with
+``…`` for what varies: **`nwalkers is …; expected an even number: …?`**.
 """
 
 import ast

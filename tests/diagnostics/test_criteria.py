@@ -153,7 +153,7 @@ class Told:
     names, nensembles, kept, steps = ("a", "b"), 4, 1000, 1000
     quantities = (*names, "log_prob")
     stuck, low = np.zeros((4, 8), dtype=bool), np.zeros((4, 8), dtype=int)
-    shift, shifted, rejected_share = 0.0, "", 0.0
+    shift, shifted, rejected_share, missed = 0.0, "", 0.0, ()
     rare, offsets = np.zeros((4, 8), dtype=bool), np.full((4, 8), 6.0)
     farthest_in = np.ones((4, 8), dtype=int)
 
@@ -219,6 +219,7 @@ def some(count):
         ({"low": 501 * some(8)}, "ensembles far below the others in log_prob", np.nan),
         ({"shift": 0.3, "shifted": "b"}, "stragglers that move the mean of b", np.nan),
         ({"shift": np.nan, "shifted": "b"}, "stragglers that move the mean of b", np.nan),
+        ({"missed": ("one",)}, "a maximum with mass that no walker has come near", np.nan),
     ],
 )
 def test_what_is_short_in_words(changes, words, share):

@@ -353,7 +353,7 @@ def test_summary_in_json(launch, tmp_path):
 def test_many_rejected_evaluations_are_not_enough():
     some = assess(summary(rejected=40, rejected_share=0.08))
     assert some.enough
-    assert "note: 40 evaluations rejected (8% of those after burn-in)" in text(some)
+    assert "note: 40 evaluations rejected in all, 8% of those after burn-in" in text(some)
     many = assess(summary(rejected=400, rejected_share=0.12))
     assert not many.enough
     assert many.lines[0].startswith(

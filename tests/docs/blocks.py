@@ -229,8 +229,9 @@ def words(printed: str) -> str:
 
 def same(shown: str, printed: str) -> bool:
     """Return whether a command prints what is shown, but for numbers; ... is anything."""
-    parts = [re.escape(words(p)) for p in re.split(r"^ *\.\.\. *$", shown, flags=re.M)]
-    return re.fullmatch(r"\s*(.*\s)?".join(parts), words(printed), re.S) is not None
+    parts = [words(p) for p in re.split(r"^ *\.\.\. *$", shown, flags=re.M)]
+    pattern = r"(?:.*)".join(rf"\s*{re.escape(part)}\s*" for part in parts)
+    return re.fullmatch(pattern, words(printed), re.S) is not None
 
 
 def run_page(page: Path, write: bool = False) -> list[str]:

@@ -121,6 +121,7 @@ def test_the_reference_of_the_command_line_has_every_command():
         ("done in 3.1 s, 100 draws\n", "done in 12 ms, 2300\ndraws\n", True),
         ("a\n...\nz\n", "a\nb 1\nc\nz\n", True),
         ("a\n...\nz\n", "a\nb\ny\n", False),
+        ("a\n...\n", "a\nb\ny\n", True),
         ("enough: ESS at least 500\n", "not enough: ESS at least 500\n", False),
         ("R-hat 1.01\n", "R-hat 1.02\n", True),
         ("x\n", "x\ny\n", False),

@@ -61,3 +61,33 @@ def test_a_stop_while_some_ensembles_have_begun(launch, tmp_path):
     done = launch(2, *line, "x.h5", "--resume", cwd=tmp_path, timeout=60)
     assert done.returncode == 0, done.stderr
     assert_same_draws(tmp_path / "x.h5", tmp_path / "whole.h5")
+
+
+TWO_MODES = """
+import numpy as np
+from pmcmc import stats
+parameters = {"x": stats.uniform(-10, 20), "y": stats.uniform(-10, 20)}
+nwalkers = 16
+vectorized = True
+def log_likelihood(t):
+    left, right = (-0.5 * ((t - k) ** 2).sum(axis=1) / 0.09 for k in (-6.0, 6.0))
+    return np.logaddexp(np.log(1 / 3) + left, np.log(2 / 3) + right)
+"""
+
+
+@pytest.mark.parametrize(
+    ("seed", "told"),
+    [
+        (1, "ensembles are in 2 modes, and have not met for"),
+        (2, "the search for a start found a maximum with about 33% of the mass"),
+    ],
+)
+def test_modes_that_ensembles_cannot_cross_are_never_enough(launch, tmp_path, seed, told):
+    """All begin in the heavier mode, or some in each: a default run ends soon, and says so."""
+    (tmp_path / "m.py").write_text(TWO_MODES)
+    done = launch(2, "-m", "pmcmc", "m.py", "--seed", seed, cwd=tmp_path, timeout=120)
+    assert done.returncode == 3, done.stdout + done.stderr
+    text = " ".join(done.stdout.split())
+    assert "enough: ESS" not in text
+    assert f"not enough: {told}" in text
+    assert "run longer" not in text

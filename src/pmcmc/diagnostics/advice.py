@@ -81,7 +81,7 @@ def run_longer(summary: Summary, factor: float, how: Continuation) -> str:
 
 
 def begin_elsewhere(summary: Summary, how: Continuation) -> list[str]:
-    """Return what helps where walkers are in groups that do not mix; running longer does not.
+    """Return what helps where walkers or ensembles do not mix; running longer does not.
 
     Parameters
     ----------
@@ -93,21 +93,24 @@ def begin_elsewhere(summary: Summary, how: Continuation) -> list[str]:
     Returns
     -------
     list of str
-        Lines of the verdict; none where walkers are not divided.
+        Lines of the verdict; none where all mix.
 
     """
-    if not summary.divisions:
+    alike = [division.alike for division in summary.divisions]
+    if summary.separation is not None:
+        alike.append(summary.separation.alike)
+    if not alike:
         return []
-    if all(division.alike for division in summary.divisions):
+    if all(alike):
         return [
             "what to do: the posterior has modes that walkers do not cross between, and the share "
-            "of walkers in each says nothing of its mass. Other --moves may cross "
+            "of walkers in each does not tell its mass. Other --moves may cross "
             f"(de:0.8,desnooker:0.2); else use {_NESTED}"
         ]
     known = [ensemble for ensemble in summary.ensembles if not math.isnan(ensemble.best)]
     best = max(known, key=lambda ensemble: ensemble.best)
     point = ", ".join(f"{x:.10g}" for x in best.best_draw)
-    rescue = "" if how.rescued else ", or with --rescue"
+    rescue = "" if how.rescued or not summary.divisions else ", or with --rescue"
     return [
         "what to do: running longer will not help. Begin again round the best point found, "
         f"with initial = [{point}] (log_prob {best.best:.6g}){rescue}, or try other --moves; "

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from .figures import Figures
 from .limits import Limits
 
 if TYPE_CHECKING:
-    from .._types import FloatArray, Tick
+    from .._types import Tick
 
 FAR = 6.0  # standard errors from its ensemble that no walker's mean is where walkers mix
 REJECTED = 0.1  # of the evaluations after burn-in that may be rejected
@@ -27,74 +27,6 @@ _FIGURES = {
 }
 
 
-class Figures(Protocol):
-    """What the criteria are about: a ChainStatistics works it out when asked, a Summary has it."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the parameters."""
-
-    @property
-    def quantities(self) -> tuple[str, ...]:
-        """Names of all quantities: the parameters, log_prob, derived parameters."""
-
-    @property
-    def nensembles(self) -> int:
-        """Number of ensembles."""
-
-    @property
-    def kept(self) -> int:
-        """Kept steps of the shortest ensemble."""
-
-    @property
-    def steps(self) -> int:
-        """The same with those that were thinned out."""
-
-    @property
-    def stuck(self) -> npt.NDArray[np.bool_]:
-        """Walkers that never moved, (ensemble, walker)."""
-
-    @property
-    def rare(self) -> npt.NDArray[np.bool_]:
-        """Walkers that move rarely beside the others, (ensemble, walker)."""
-
-    @property
-    def offsets(self) -> FloatArray:
-        """How far each walker's mean is from its ensemble's, in standard errors."""
-
-    @property
-    def farthest_in(self) -> npt.NDArray[np.int32]:
-        """In which quantity, (ensemble, walker)."""
-
-    @property
-    def low(self) -> npt.NDArray[np.int64]:
-        """Draws with a log_prob too low to be the posterior's, (ensemble, walker)."""
-
-    @property
-    def shift(self) -> float:
-        """How far such draws move a mean, in standard errors."""
-
-    @property
-    def shifted(self) -> str:
-        """Of which parameter."""
-
-    @property
-    def rejected_share(self) -> float:
-        """Which part of the evaluations after burn-in was rejected."""
-
-    def rank_tau(self, i: int) -> FloatArray:
-        """Return the autocorrelation time of a quantity's ranks in each ensemble, in steps."""
-
-    def ess_bulk(self, i: int) -> float:
-        """Return the effective number of draws for a quantity's mean."""
-
-    def ess_tail(self, i: int) -> float:
-        """Return the lesser effective number for a quantity's 5% and 95% quantiles."""
-
-    def r_hat(self, i: int) -> float:
-        """Return a quantity's R-hat; NaN with one ensemble."""
-
-
 @dataclass(frozen=True)
 class Shortfall:
     """One criterion that draws do not meet.
@@ -102,8 +34,8 @@ class Shortfall:
     Attributes
     ----------
     criterion : str
-        "rejects", "stuck", "rare", "length", "mixing", "ess_bulk", "ess_tail", "r_hat", "lost" or
-        "stragglers".
+        "rejects", "stuck", "rare", "length", "mixing", "ess_bulk", "ess_tail", "r_hat", "lost",
+        "stragglers" or "modes".
     parameter : str
         Or log_prob; empty where it is not one quantity that is short.
     value, wanted : float
@@ -138,6 +70,8 @@ class Shortfall:
                 return "ensembles far below the others in log_prob"
             case "stragglers":
                 return f"stragglers that move the mean of {self.parameter}"
+            case "modes":
+                return "a maximum with mass that no walker has come near"
         name = _FIGURES[self.criterion]
         if math.isnan(self.value):
             return f"no {name} for {self.parameter}"
@@ -162,8 +96,9 @@ def shortfalls(
     Length has to be within the limits for every parameter and log_prob, ESS of bulk and tails and
     R-hat for every parameter, or for what the limits name instead; every walker has to move, as
     often as the others, and to be where its ensemble is; no ensemble may be lost, and stragglers
-    have to be too few to matter; of the evaluations at most a tenth may have been rejected. A
-    figure that cannot be told (NaN) is short, save R-hat with one ensemble, which has none.
+    have to be too few to matter; of the evaluations at most a tenth may have been rejected; and no
+    maximum with mass that the search for a start found may be one that no draw came near. A figure
+    that cannot be told (NaN) is short, save R-hat with one ensemble, which has none.
 
     Parameters
     ----------
@@ -206,6 +141,8 @@ def shortfalls(
         yield Shortfall("lost", value=float(len(lost)), wanted=0.0)
     if not figures.shift <= SHIFT:
         yield Shortfall("stragglers", figures.shifted, figures.shift, SHIFT)
+    if figures.missed:
+        yield Shortfall("modes", value=float(len(figures.missed)), wanted=0.0)
 
 
 def numbers(figures: Figures, limits: Limits) -> list[int]:

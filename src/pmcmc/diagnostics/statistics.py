@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ..storage.reader import RunReader
 from . import estimators
+from .modes import Missed, missed_modes
 from .moments import Moments, Sums
 from .values import ChainValues
 
@@ -244,6 +245,11 @@ class ChainStatistics(ChainValues):
     def rejected(self) -> int:
         """Rejected evaluations of the run, those of its start and burn-in among them."""
         return int(self._reader.rejected.sum())
+
+    @cached_property
+    def missed(self) -> tuple[Missed, ...]:
+        """Maxima with mass that the search for a start found, and no draw has come near."""
+        return () if self._phase == "burnin" else missed_modes(self)
 
     @property
     def low(self) -> npt.NDArray[np.int64]:

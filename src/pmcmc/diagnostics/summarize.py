@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .agreement import separation
 from .criteria import FAR
 from .intervals import highest_density, mode
 from .limits import LONG
@@ -75,6 +76,8 @@ def summarize(statistics: ChainStatistics, kind: str = "quantiles", threads: int
         kind=kind,
         rejected=statistics.rejected,
         rejected_share=statistics.rejected_share,
+        separation=separation(statistics),
+        missed=statistics.missed,
         periodic=statistics.header.circles.turns,
     )
 

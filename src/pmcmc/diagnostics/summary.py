@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .agreement import Separation
+from .modes import Missed
 from .table import EnsembleRow, Row, ensembles_table, fixed_lines, parameters_table, periodic_lines
 from .walkers import Division
 
@@ -71,6 +73,10 @@ class Summary:
         Evaluations that were rejected, with those of the start and of burn-in.
     rejected_share : float
         Which part of those after burn-in.
+    separation : Separation or None
+        Ensembles that are in different modes.
+    missed : tuple of Missed
+        Maxima with mass that the search for a start found, and no draw has come near.
     periodic : mapping of str to (float, float)
         Parameters on circles: where a turn begins and ends. Their means are circular, their sd and
         quantiles those of values at most half a turn from the mean.
@@ -102,6 +108,8 @@ class Summary:
     kind: str = "quantiles"
     rejected: int = 0
     rejected_share: float = 0.0
+    separation: Separation | None = None
+    missed: tuple[Missed, ...] = ()
     periodic: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
@@ -233,6 +241,7 @@ class Summary:
             ``ensembles``, a list of dicts with the fields of `EnsembleRow`, and ``worst``;
             ``acceptance_fraction``, ``acceptance_per_ensemble``, ``nensembles``, ``ndraws``,
             ``rejected``, ``rejected_share``;
+            ``missed_modes``, a list of points, and ``separate_modes``, lists of ensembles;
             ``straggling_walkers``, ``stuck_walkers``, ``rarely_moving_walkers``,
             ``trapped_walkers`` and ``redrawn_walkers`` as [ensemble, walker] pairs. None stands
             for what cannot be told.
@@ -253,6 +262,10 @@ class Summary:
             "rejected": self.rejected,
             "rejected_share": self.rejected_share,
             "ndraws": self.ndraws,
+            "separate_modes": [list(m.ensembles) for m in self.separation.modes]
+            if self.separation
+            else [],
+            "missed_modes": [list(one.theta) for one in self.missed],
             "straggling_walkers": _pairs(self.low > 0),
             "stuck_walkers": _pairs(self.stuck),
             "rarely_moving_walkers": _pairs(self.rare),

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _GAP = 3.0  # ranges of a walker, between the means of two groups
 _MOST_GROUPS = 8  # of an ensemble: more are walkers that have hardly moved
-_ALIKE = 3.0  # of log_prob
-_LONG = 10  # autocorrelation times that groups are apart, at least
+ALIKE = 3.0  # of log_prob
+LONG = 10  # autocorrelation times that groups are apart, at least
 _NO_MASS = math.log(1000)  # of the posterior, less than one of so many parts
 _WIDER = 2.0  # log of how much wider a mode may be than its walkers tell, in each direction
 
@@ -64,7 +64,7 @@ class Division:
     def alike(self) -> bool:
         """Whether log_prob is about the same in all groups: modes that may weigh alike."""
         log_probs = [group.log_prob for group in self.groups]
-        return max(log_probs) - min(log_probs) < _ALIKE
+        return max(log_probs) - min(log_probs) < ALIKE
 
     @property
     def trapped(self) -> tuple[int, ...]:
@@ -104,7 +104,7 @@ def divisions(statistics: ChainStatistics, ensembles: Sequence[int]) -> tuple[Di
     parts = {
         k: found
         for k in range(len(ensembles))
-        if 1 < len(found := _split(means[:, k], ranges[:, k])) <= _MOST_GROUPS
+        if 1 < len(found := split(means[:, k], ranges[:, k])) <= _MOST_GROUPS
     }
     times = dict.fromkeys(parts, 1.0)
     for i in quantities:
@@ -115,7 +115,7 @@ def divisions(statistics: ChainStatistics, ensembles: Sequence[int]) -> tuple[Di
     all_found = []
     for k, found in parts.items():
         length = float(statistics.rows[ensembles[k]] / (times[k] * statistics.row_stride))
-        if length < _LONG:
+        if length < LONG:
             continue
         groups = [
             Group(tuple(sorted(map(int, one))), float(np.median(log_probs[k][:, one])))
@@ -178,8 +178,20 @@ def _second_half(values: FloatArray) -> FloatArray:
     return values[len(values) // 2 :]
 
 
-def _split(means: FloatArray, ranges: FloatArray) -> list[npt.NDArray[np.intp]]:
-    """Return groups of walkers: they are split at the widest gap of any quantity, if it is one."""
+def split(means: FloatArray, ranges: FloatArray) -> list[npt.NDArray[np.intp]]:
+    """Return groups of walkers, or of ensembles: split at the widest gap, if it is one.
+
+    Parameters
+    ----------
+    means, ranges : ndarray (quantity, walker)
+        Of each.
+
+    Returns
+    -------
+    list of ndarray of int
+        Their numbers.
+
+    """
     done, todo = [], [np.arange(means.shape[1])]
     while todo:
         some = todo.pop()

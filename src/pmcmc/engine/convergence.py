@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..diagnostics.agreement import separation
 from ..diagnostics.burnin import BurninCheck, check_burnin, massless_walkers, settled_half
 from ..diagnostics.criteria import Shortfall
 from ..diagnostics.statistics import ChainStatistics
@@ -220,7 +221,12 @@ class ConvergenceChecks:
 
 
 def _never_enough(statistics: ChainStatistics, lack: Shortfall) -> bool:
-    """Tell whether walkers are trapped, and have been for so long that more steps do not help."""
+    """Tell whether walkers are trapped for so long, or a mode missed, that no step will help."""
+    if lack.criterion == "modes":  # the last to be looked at: all else is as it should be
+        return True
+    if lack.criterion in ("ess_bulk", "ess_tail", "r_hat"):  # each ensemble is long enough
+        found = separation(statistics)
+        return found is not None and found.length >= _GIVEN_UP
     suspect = lack.criterion in ("mixing", "rare") or (
         lack.criterion == "length" and not lack.value > _SUSPECT
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from .. import streams
-from ..diagnostics.verdict import rescued_text
+from ..diagnostics.faults import rescued_text
 from ..storage.progress_record import ProgressRecord
 from ..text import duration_text, some_text
 from ..tracebacks import warn

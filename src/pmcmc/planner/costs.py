@@ -82,7 +82,7 @@ class SystemCost:
     look: float = 1e-3
     batch: float = 1.5e-4
     walker: float = 2e-6
-    commit: float = 4e-3
+    commit: float = 5e-4
     checkpoint: float = 60.0
 
     def late(self, waited: float) -> float:

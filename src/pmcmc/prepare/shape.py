@@ -10,7 +10,7 @@ from ..errors import UsageError
 from ..planner.costs import Batches, CallCost, SystemCost, lognormal
 from ..planner.predict import Predictor, Shape
 from ..planner.steps import Length
-from ..text import duration_text
+from ..text import count_text, duration_text
 from .plan import Plan, Team
 
 MOST_STEPS = 200_000  # kept ones in total, of a run that ends by itself
@@ -123,7 +123,8 @@ def make_plan(
             why = f"log_prob ({duration_text(seconds)}) costs less than a message to another rank"
         be = "is" if size - used == 1 else "are"
         remarks.append(
-            f"{size - used} of {size} {who} {be} idle, there being {nensembles} ensembles: {why}; "
+            f"{size - used} of {size} {who} {be} idle, there being "
+            f"{count_text(nensembles, 'ensemble')}: {why}; "
             f"--nensembles {size} gives each one of its own"
         )
     shares = _shares(nsteps, nensembles)
@@ -198,7 +199,7 @@ def _waste(
     remarks = []
     useful = sum(min(len(t.ranks), len(t.ensembles) * nwalkers // 2) for t in teams)
     if useful < size:
-        more = -(-size // (nwalkers // 2))
+        more = len(teams) * max(-(-len(t.ranks) // (nwalkers // 2)) for t in teams)
         remarks.append(
             f"{size - useful} of {size} {who} have nothing to do: an ensemble of {nwalkers} "
             f"walkers can use {nwalkers // 2} at once; use --nensembles {more} or more"
@@ -217,9 +218,11 @@ def _waste(
     load = [len(t.ensembles) / len(t.ranks) for t in teams]
     share = nensembles / size / max(load)
     if share < 0.9:
+        even = _even(size, nensembles)
+        other = f"--nensembles {even}" if even != nensembles else "another --teams"
         remarks.append(
             f"the teams are uneven, and finish apart: about {100 * share:.0f}% of the ranks' time "
-            f"is used; --nensembles {_even(size, nensembles)} would share out evenly"
+            f"is used; {other} would share out evenly"
         )
     return remarks
 

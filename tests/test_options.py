@@ -243,6 +243,12 @@ def test_an_unknown_option_lists_all_and_names_the_likely_one():
         check({"zzz": None})
 
 
+@pytest.mark.parametrize("name", ["--ncores", "--n-jobs", "--nproc"])
+def test_what_others_call_ranks_is_named_as_that(name):
+    with pytest.raises(UsageError, match=r"did you mean --ranks\?"):
+        parse(["run", "line", name, "4"])
+
+
 def test_mode_and_teams_exclude_each_other():
     with pytest.raises(UsageError, match="teams is 3 and mode is split: give one of them"):
         check({"mode": "split", "teams": 3})

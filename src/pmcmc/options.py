@@ -237,8 +237,8 @@ _CORES = ("ncores", "cores", "nproc", "nprocs", "n_jobs", "nthreads", "processes
 def unknown(name: str, known: list[str], what: str) -> UsageError:
     """Return the error for a name that is not known: the likely one, and all of them."""
     close = difflib.get_close_matches(name, known, n=1)
-    if name.lower() in _CORES and "ranks" in known:
-        close = ["ranks"]
+    if name.strip("-").replace("-", "_").lower() in _CORES:
+        close = [one for one in known if one.strip("-") == "ranks"]
     hint = f" (did you mean {close[0]}?)" if close else ""
     return UsageError(f"there is no {what} {name}{hint}; the {what}s are {', '.join(known)}")
 

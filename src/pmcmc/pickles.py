@@ -6,10 +6,12 @@ They are sent, or written, from where they are, and stay where they arrive.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import inspect
 import io
 import pickle
 import sys
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -84,7 +86,10 @@ def pack_by_dill(value: Any) -> list[memoryview]:
 
     class Pickler(dill.Pickler):  # type: ignore[misc]
         def reducer_override(self, obj: Any) -> Any:
-            """Leave arrays to numpy: dill would copy them into the pickle."""
+            """Leave arrays to numpy, and let modules go by name: dill would take in both whole."""
+            if type(obj) is types.ModuleType and sys.modules.get(obj.__name__) is obj:
+                by_name = obj.__name__ != "__main__"
+                return (importlib.import_module, (obj.__name__,)) if by_name else NotImplemented
             if type(obj) is not np.ndarray:
                 return NotImplemented
             # Python shares bytes objects of no byte or one, and its pickler fails over the second

@@ -96,6 +96,22 @@ def test_a_failure_has_rank_host_parameters_and_traceback():
     assert "log_prob raised ZeroDivisionError: here it is on rank" in str(error)
 
 
+def test_a_module_that_a_function_uses_goes_by_name(tmp_path, monkeypatch):
+    """Dill would take it in whole, with all that it imports."""
+    (tmp_path / "helper.py").write_text(
+        "import struct\nimport numpy as np\nimport pmcmc\npacked = struct.Struct('d')\n"
+        "def value(theta):\n    pmcmc.rank_info()\n    return -0.5 * float(np.sum(theta**2))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import helper
+
+    def log_prob(theta):
+        return helper.value(theta)
+
+    given = pmcmc.Problem(log_prob, parameters=["a", "b"], initial=[0.0, 0.0])
+    assert pmcmc.run(given, ranks=2, **RUN).status == "finished"
+
+
 def test_errors_speak_python_and_end_in_one_frame_of_ours(tmp_path):
     cases = [
         (lambda: pmcmc.run(problem(), ranks=2, nwalkers=7), "nwalkers is 7"),

@@ -437,3 +437,8 @@ def test_a_notebook_shows_priors_and_the_start():
     given = Problem(log_likelihood=lambda t: 0.0, parameters={"x": stats.norm(0, 2)})
     assert "<th>parameter</th><th>prior</th></tr>" in given._repr_html_()
     assert "norm" in given._repr_html_()
+
+
+def test_log_prob_takes_a_list():
+    problem = Problem(lambda theta: -float(theta @ theta), ndim=2, initial=[0.0, 0.0])
+    assert problem.log_prob([1, 2]) == -5.0

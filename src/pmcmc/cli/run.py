@@ -136,4 +136,4 @@ def _next_steps(bare: bool, result: Result) -> None:
         streams.tell(f"next: python -m pmcmc report {path}  (or: plot, export, summary)")
     streams.tell(f"      in Python: pmcmc.load({shown!r}).get_chain(flat=True)")
     if bare:
-        streams.tell("      your own model: python -m pmcmc model.py --ranks 4 (see the README)")
+        streams.tell("      your own model: python -m pmcmc init model.py writes one to change")

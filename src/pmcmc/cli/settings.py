@@ -102,7 +102,7 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         found = check(values, "key")
     except UsageError as exc:
-        besides = "; besides, model" if set(values) - set(OPTIONS) else ""
+        besides = "; besides, model and ranks" if set(values) - set(OPTIONS) else ""
         raise UsageError(f"{path}: {exc}{besides}") from None
     if isinstance(model, str) and model.endswith(".py") and not Path(model).is_absolute():
         model = str(path.parent / model)

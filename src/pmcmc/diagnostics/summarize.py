@@ -101,7 +101,10 @@ def find_divisions(statistics: ChainStatistics) -> tuple[Division, ...]:
     longest[begun] = np.max([statistics.rank_tau(i) for i in range(statistics.ndim + 1)], axis=0)
     far = ~(statistics.offsets.max(axis=1) <= FAR)
     suspect = far | ~(0.5 * LONG * longest <= statistics.steps)
-    return divisions(statistics, [int(e) for e in np.flatnonzero(suspect & begun)])
+    found = divisions(statistics, [int(e) for e in np.flatnonzero(suspect & begun)])
+    stuck = statistics.stuck
+    # walkers that never moved are in no other mode, unless log_prob tells that they are
+    return tuple(d for d in found if not (d.alike and stuck[d.ensemble, list(d.trapped)].all()))
 
 
 def _row(statistics: ChainStatistics, kind: str, i: int) -> Row:

@@ -49,20 +49,21 @@ def describe(problem: Problem, setup: Setup, total: int | None) -> Iterator[str]
         of = "" if total is None else f" of {total}"
         before = f", which has {setup.steps}{of} steps"
     yield f"  {'file':<10} {options.output or 'none: the draws stay in memory'}{before}"
-    yield f"  {'cost':<10} {_cost(setup)}"
+    yield f"  {'cost':<10} {_cost(setup, problem.vectorized)}"
     first, wide = search_evaluations(problem, plan.nwalkers)
     if not setup.steps and first:
-        yield f"  {'start':<10} {_search_text(first, wide, setup)}"
+        yield f"  {'start':<10} {_search_text(first, wide, setup, problem.vectorized)}"
 
 
 def _names(names: tuple[str, ...]) -> str:
     return f"{count_text(len(names), 'parameter')} ({some_text(names, 6)})"
 
 
-def _cost(setup: Setup) -> str:
+def _cost(setup: Setup, vectorized: bool) -> str:
     """Say what log_prob costs, and all of its evaluations, or those of 1000 steps."""
     plan, evaluations = setup.plan, setup.plan.evaluations()
-    took = f"log_prob took {duration_text(setup.seconds)} in a first try"
+    of = " for one row" if vectorized else ""
+    took = f"log_prob took {duration_text(setup.seconds)}{of} in a first try"
     if evaluations is None:
         evaluations = 1000 * plan.nwalkers * plan.nensembles
         took += "; 1000 steps are"
@@ -71,12 +72,15 @@ def _cost(setup: Setup) -> str:
         took += ";"
     work = evaluations * setup.seconds / plan.evaluations_at_once
     about = f", about {duration_text(work)} of work per rank" if work > 5 else ""
+    if vectorized:  # what a batch costs is not known
+        about = f", in batches of {plan.nwalkers // 2} at most"
     return f"{took} {evaluations} evaluations{about}"
 
 
-def _search_text(first: int, wide: int, setup: Setup) -> str:
+def _search_text(first: int, wide: int, setup: Setup, vectorized: bool) -> str:
     """Say what the search for a start costs."""
     each = setup.seconds * setup.plan.nensembles / setup.plan.evaluations_at_once
+    each = 0.0 if vectorized else each
     told = [
         f"{evaluations}" + (f" ({duration_text(evaluations * each)})" if each > 1e-3 else "")
         for evaluations in (first, wide)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -259,7 +260,9 @@ def _work(
             nonlocal elsewhere
             if coordinator is not None and created:
                 coordinator.store.add_timings(times)
-            if ended.status != "stopped":
+            here = sum(one.host == times[0].host for one in times)
+            crowded = here > (os.cpu_count() or 1)  # times tell nothing then
+            if ended.status != "stopped" and not crowded:
                 from ..prepare.forecast import on_other_ranks  # rank 0's, and at the end alone
 
                 elsewhere = on_other_ranks(problem, setup, moves, times)

@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from . import checks
 from .calls import Caller
 from .derived import (
@@ -177,7 +179,7 @@ class Problem:
         float, tuple (log_prob, *blobs), or ndarray (n,) for a vectorized problem
 
         """
-        return self.posterior.log_prob(theta)
+        return self.posterior.log_prob(np.asarray(theta, dtype=np.float64))
 
     def evaluate(
         self, coords: FloatArray, tick: Tick | None = None, where: str = ""

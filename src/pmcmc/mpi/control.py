@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from .waiting import probe_twice, wait_for, wait_until
 if TYPE_CHECKING:
     from .._types import Comm
 
+_LATE = 60.0  # seconds
 GRACE = 4.0  # seconds for the other ranks to take part in an orderly end, before an abort
 
 
@@ -187,7 +189,12 @@ class ControlChannel:
         self._next_look = now + 0.02
         return True
 
-    def gather_and_decide(self, value: Any, decide: Callable[[list[Any]], Any]) -> Any:
+    def gather_and_decide(
+        self,
+        value: Any,
+        decide: Callable[[list[Any]], Any],
+        late: Callable[[list[int]], None] = lambda ranks: None,
+    ) -> Any:
         """Give rank 0 every rank's value, and every rank what it decides; collective.
 
         Parameters
@@ -196,6 +203,8 @@ class ControlChannel:
             This rank's; pickled.
         decide : callable
             Called on rank 0 with the list of values, by rank. Its result is pickled.
+        late : callable
+            Called on rank 0, once, with the ranks that have given nothing after a minute.
 
         Returns
         -------
@@ -210,8 +219,14 @@ class ControlChannel:
             return unpack(self.broadcast())
         self._values[0] = value
 
+        due = time.monotonic() + _LATE
+
         def complete() -> bool:
+            nonlocal due
             self.take_in()  # values are put aside; else it is a late word of the work before
+            if time.monotonic() > due:
+                due = math.inf
+                late([rank for rank in range(self.size) if rank not in self._values])
             return bool(len(self._values) == self.size)
 
         wait_for(complete)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import streams
 from ..diagnostics.limits import looked_at
 from ..diagnostics.statistics import ChainStatistics
 from ..diagnostics.stopping import CHECKS, StopRules, room, rooms
@@ -25,6 +26,7 @@ from ..signals import SignalWatch
 from ..storage.header import Header
 from ..storage.place import shown_path
 from ..storage.reader import RunReader
+from ..text import some_text
 from . import resume
 from .choices import check_rules, choose_moves, choose_nwalkers, config_of, origin_of
 from .earlier import read_earlier
@@ -154,7 +156,11 @@ def agree(
         said = (*filter(None, remarks), *setup.remarks)
         return replace(setup, hosts=len(set(hosts)), remarks=said)
 
-    setup: Setup = control.gather_and_decide(mine, decide)
+    def late(ranks: list[int]) -> None:
+        where = some_text([f"rank {rank} (host {hosts[rank]})" for rank in ranks])
+        streams.tell(f"note: for a minute no word of a first log_prob on {where}", error=True)
+
+    setup: Setup = control.gather_and_decide(mine, decide, late)
     control.meanwhile = lambda: None
     problem.limit(setup.options.on_error, setup.options.log_prob_timeout)
     return setup, group

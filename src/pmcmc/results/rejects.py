@@ -177,6 +177,8 @@ def find_reject(path: Path, number: int) -> tuple[dict[str, Any], Path]:
             raise UsageError(f"{shown_path(path)} cannot be read: {why}") from None
     else:
         rejects, _ = read_rejects(RunReader(path))
+    if not rejects:
+        raise UsageError(f"{shown_path(path)} has no rejected evaluations")
     if number >= len(rejects):
         raise UsageError(
             f"{shown_path(path)} has {count_text(len(rejects), 'rejected evaluation')}: expected "

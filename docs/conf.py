@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import sphobjinv
+from docutils import nodes
+from latex2mathml.converter import convert
 
 import pmcmc
 
@@ -65,6 +67,7 @@ PROJECTS = {
 }
 intersphinx_mapping = {name: (url, inventory(name)) for name, url in PROJECTS.items()}
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "pmcmc"
 html_static_path = ["_static"]
@@ -82,6 +85,17 @@ html_theme_options = {
 }
 
 
+def formula(display: str):
+    """Return what writes a formula as MathML, which browsers show by themselves: no network."""
+
+    def visit(self, node):
+        self.body.append(convert(node.astext(), display=display))
+        raise nodes.SkipNode
+
+    return visit
+
+
 def setup(app):
     """Make the pages of the gallery, by running the examples, before any page is read."""
+    app.add_html_math_renderer("mathml", (formula("inline"), None), (formula("block"), None))
     app.connect("builder-inited", lambda app: gallery.make())

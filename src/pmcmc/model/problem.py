@@ -176,7 +176,8 @@ class Problem:
 
         Returns
         -------
-        float, tuple (log_prob, *blobs), or ndarray (n,) for a vectorized problem
+        float, tuple, or ndarray (n,)
+            A tuple where there are blobs, log_prob first; an array for a vectorized problem.
 
         """
         return self.posterior.log_prob(np.asarray(theta, dtype=np.float64))

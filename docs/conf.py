@@ -72,6 +72,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "pmcmc"
 html_static_path = ["_static"]
 html_css_files = ["pmcmc.css"]
+html_js_files = ["pmcmc.js"]
 html_show_sourcelink = False
 html_theme_options = {
     "navigation_depth": 2,

@@ -5,10 +5,13 @@ a text, contrast that is too low, and the like. Screenshots go to the folder
 PMCMC_TEST_SCREENSHOTS, if that is set.
 """
 
+import functools
+import http.server
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -22,17 +25,29 @@ STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 THEME = ["landmark-unique", "region"]
 
 
-def in_browser(pages, scheme, width, rules_off=()):
-    """Return what is wrong with each page at a width, in light or dark; pages are files."""
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files, and says nothing."""
+
+    def log_message(self, *args):
+        pass
+
+
+def in_browser(folder, pages, scheme, width, rules_off=()):
+    """Return what is wrong with each page of a folder at a width, in light or dark."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     from playwright.sync_api import sync_playwright
 
     options = {
+        "preload": False,  # it would load style sheets again, from a wrong place
         "runOnly": {"type": "tag", "values": STANDARDS},
         "rules": {rule: {"enabled": False} for rule in rules_off},
     }
     wrong, kept = [], os.environ.get("PMCMC_TEST_SCREENSHOTS")
-    with sync_playwright() as playwright:
+    handler = functools.partial(Quiet, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    own = f"http://127.0.0.1:{server.server_port}/"
+    with server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
@@ -40,13 +55,15 @@ def in_browser(pages, scheme, width, rules_off=()):
             color_scheme=scheme, viewport={"width": width, "height": 900}, reduced_motion="reduce"
         )
         tab = context.new_page()
-        tab.on("requestfailed", lambda request: wrong.append(f"not found: {request.url}"))
+        tab.on(
+            "response", lambda r: r.ok or r.status == 304 or wrong.append(f"{r.status} {r.url}")
+        )
         context.route(
-            lambda url: url.startswith("http"),
+            lambda url: not url.startswith((own, "data:")),
             lambda route: (wrong.append(f"fetched: {route.request.url}"), route.abort()),
         )
         for page in pages:
-            tab.goto(f"file://{page}")
+            tab.goto(own + page.relative_to(folder).as_posix())
             tab.wait_for_load_state("load")
             spans = tab.evaluate("document.documentElement.scrollWidth")
             if spans > width:
@@ -58,6 +75,7 @@ def in_browser(pages, scheme, width, rules_off=()):
                 name = "-".join(Path(page).with_suffix("").parts[-2:])
                 tab.screenshot(path=f"{kept}/{name}-{width}-{scheme}.png", full_page=True)
         browser.close()
+        server.shutdown()
     return wrong
 
 
@@ -97,7 +115,7 @@ def test_the_manual_in_a_browser(site, browser, view):
     pages = [p for p in sorted(site.rglob("*.html")) if p.name not in left_out]
     pages = [p for p in pages if "_static" not in p.parts]
     assert len(pages) > 40
-    wrong = in_browser(pages, scheme, width, THEME)
+    wrong = in_browser(site, pages, scheme, width, THEME)
     assert not wrong, "\n".join(wrong)
 
 
@@ -108,5 +126,5 @@ def test_a_report_in_a_browser(launch, browser, tmp_path, view):
     launch(2, "-m", "pmcmc", "line", *args, cwd=tmp_path)
     done = launch(0, "-m", "pmcmc", "report", "line.h5", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    wrong = in_browser([tmp_path / "line.html"], scheme, width)
+    wrong = in_browser(tmp_path, [tmp_path / "line.html"], scheme, width)
     assert not wrong, "\n".join(wrong)

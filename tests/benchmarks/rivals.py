@@ -87,7 +87,8 @@ def rival(sampler: str, name: str, ranks: int, seconds: float) -> dict[str, Any]
     """Run another sampler; None where it fails."""
     launch = mpiexec(ranks) if sampler in UNDER_MPI else []
     command = [*launch, sys.executable, str(HERE / "rival_runs.py"), sampler, name, str(ranks)]
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    paths = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH", "")]))
+    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}  # for engines too
     try:
         done = subprocess.run(
             [*command, str(seconds)], env=env, capture_output=True, text=True, check=True,

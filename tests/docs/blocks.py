@@ -219,8 +219,17 @@ def dialogue(body: str) -> list[tuple[str, str]]:
     return found
 
 
+# what is printed or not as the machine is quick or slow, and has more cores or fewer
+_BY_THE_CLOCK = re.compile(
+    r"^(?:the same draws would take .*|(?:loading|working out|timing|simulating|drawing|reading|comparing|"
+    r"looking|checking|writing)\b.* \.\.\.)\n|, about [\d.]+ \w+ of work per rank| \([\d.]+ m?s\)",
+    re.M,
+)
+
+
 def words(printed: str) -> str:
     """Return what is compared of a text: its words, without numbers and line breaks."""
+    printed = _BY_THE_CLOCK.sub("", printed)
     printed = re.sub(r"(?<![\w.])[+-]?\d[\d.,:]*(e[+-]?\d+)?%?", "#", printed)
     printed = re.sub(r"# (us|ms|s|min|h|d)\b", "# s", printed)
     printed = re.sub(r"\b(pmcmc) \S+", r"\1 #", printed)

@@ -125,6 +125,8 @@ def test_the_reference_of_the_command_line_has_every_command():
         ("enough: ESS at least 500\n", "not enough: ESS at least 500\n", False),
         ("R-hat 1.01\n", "R-hat 1.02\n", True),
         ("x\n", "x\ny\n", False),
+        ("a\n", "loading the model ...\na\nthe same draws would take about 3 s on 1 rank\n", True),
+        ("5 evaluations\n", "7 evaluations, about 12 s of work per rank\n", True),
     ],
 )
 def test_what_counts_as_the_same(shown, printed, expected):

@@ -221,8 +221,8 @@ def dialogue(body: str) -> list[tuple[str, str]]:
 
 # what is printed or not as the machine is quick or slow, and has more cores or fewer
 _BY_THE_CLOCK = re.compile(
-    r"^(?:the same draws would take .*|(?:loading|working out|timing|simulating|drawing|reading|comparing|"
-    r"looking|checking|writing)\b.* \.\.\.)\n|, about [\d.]+ \w+ of work per rank| \([\d.]+ m?s\)",
+    r"^(?:the same draws would take .*|(?:loading|working out|timing|simulating|drawing|"
+    r"reading|comparing)\b.* \.\.\.)\n|, about [\d.]+ \w+ of work per rank| \([\d.]+ m?s\)",
     re.M,
 )
 

@@ -71,8 +71,8 @@ def test_a_cell_starts_ranks_and_shows_the_result(tmp_path):
     page = outputs(cell, "text/html")[-1]
     assert "not enough" in page
     assert "data:image/png" in page  # a corner
-    assert "<th>mcse</th>" in page
-    assert "<th>start</th>" in outputs(book.cells[2], "text/html")[-1]
+    assert ">mcse</th>" in page
+    assert ">start</th>" in outputs(book.cells[2], "text/html")[-1]
     bars = [o for o in cell["outputs"] if "widget" in str(o.get("data", {})) or "step" in str(o)]
     assert bars  # tqdm: a widget, or text where there are none
 
@@ -102,7 +102,7 @@ def test_a_run_shows_itself_until_its_end(tmp_path):
     )
     page = outputs(book.cells[1], "text/html")[-1]
     assert "problem on 2 ranks</b>: finished" in page
-    assert "<th>mcse</th>" in page  # the draws
+    assert ">mcse</th>" in page  # the draws
     assert "finished" in text(book.cells[2])
 
 

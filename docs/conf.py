@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import sphobjinv
@@ -12,9 +11,6 @@ from latex2mathml.converter import convert
 import pmcmc
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
-import gallery  # noqa: E402
 
 project = "pmcmc"
 author = "the developers of pmcmc"
@@ -97,6 +93,5 @@ def formula(display: str):
 
 
 def setup(app):
-    """Make the pages of the gallery, by running the examples, before any page is read."""
+    """Write formulas as MathML."""
     app.add_html_math_renderer("mathml", (formula("inline"), None), (formula("block"), None))
-    app.connect("builder-inited", lambda app: gallery.make())

@@ -1,7 +1,10 @@
-"""The gallery: each example of ../examples is run as it is, on two ranks, and gets a page.
+"""Make the pages of the gallery: each example of ../examples is run as it is, on two ranks.
 
-What a run printed and its pictures are kept in _build/gallery, and made again where the example's
-text has changed: the first build takes some minutes, the next ones none.
+    python docs/gallery.py
+
+needs a C compiler and dynesty, and takes some minutes. What a run printed and its pictures are
+kept in _build/gallery, and made again only where the example's text has changed; remove that
+folder to make all anew. The tests compare the pages with the examples' texts.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from PIL import Image
 
 import pmcmc
 
@@ -47,7 +52,8 @@ class Example:
     def command(self) -> list[str]:
         """Return the words of its command, as typed in the project's folder."""
         script = [f"examples/{self.name}.py"] if self.script else []
-        words = script or ["-m", "pmcmc", f"examples/{self.name}.py", "--seed", "1", *self.options]
+        given = ["--seed", "1", "--no-progress", *self.options]
+        words = script or ["-m", "pmcmc", f"examples/{self.name}.py", *given]
         return ["mpiexec", "-n", "2", "python", *words]
 
 
@@ -80,13 +86,16 @@ def run(example: Example, folder: Path) -> None:
         environment = os.environ | {"PATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "80"}
         environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
         command = example.command()
-        words = command if example.script else [*command, "--no-progress"]
-        done = subprocess.run(words, cwd=work, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
         if done.returncode != example.status:
-            raise RuntimeError(f"{' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}")
+            raise RuntimeError(
+                f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
+            )
         (folder / "printed.txt").write_text(done.stdout)
         for file in Path(work).glob("*.h5"):
             pmcmc.load(file).plot_corner().savefig(folder / "corner.png", dpi=80)
+            with Image.open(folder / "corner.png") as picture:  # few colours: a third of the bytes
+                picture.convert("RGB").quantize(64).save(folder / "corner.png", optimize=True)
 
 
 def kept(example: Example) -> Path:

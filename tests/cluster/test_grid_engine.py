@@ -33,6 +33,8 @@ FOUR = ("-pe", "mpi", 4)  # two on each
 def cluster(pytestconfig, tmp_path_factory):
     """Start a real Grid Engine of two hosts."""
     reason = what_is_missing()
+    if reason and reason.startswith("this system"):
+        pytest.skip(reason)
     if reason:
         missing(pytestconfig, reason)
     grid_engine = GridEngine(tmp_path_factory.mktemp("sge"))
@@ -213,9 +215,10 @@ def test_array(mpich, cluster, folder, undisturbed):
     job = cluster.qsub("-t", "1-2", *COST, *TWO, "job.sh", *LONGER, *limit, cwd=folder)
     for task in (1, 2):
         starts_again(cluster, folder, f"{job}.{task}")
-    statuses = cluster.ended(job, 120)
-    assert sorted(statuses)[:2] == [0, 0]
-    assert set(statuses) == {0, 99}
+    cluster.ended(job, 120)
+    # the accounting comes some seconds after the end
+    cluster.wait(lambda: cluster.ended(job).count(0) == 2, 60, "both tasks to be finished")
+    assert set(cluster.ended(job)) == {0, 99}
     for task in (1, 2):
         assert_same_files(folder / f"model-{task}.h5", undisturbed(MORE_STEPS, task))
 

@@ -84,7 +84,8 @@ def run(launch: Launch, **arguments: Any) -> int:
     elif result.open_ended:
         done += f", with enough draws after {min(result.steps)} steps per ensemble"
     if outcome.reason == ALREADY:
-        done = "there was nothing to do (to go on, raise --nsteps)"
+        more = "ask for more, as with --until-ess" if result.open_ended else "raise --nsteps"
+        done = f"there was nothing to do (to go on, {more})"
     reporter.say(
         f"{done}: {result.ndraws} draws in {shown_path(result.path)}, "
         f"acceptance {summary.acceptance_fraction:.2f}\n\n{summary}\n\n{result.assess(summary)}\n"

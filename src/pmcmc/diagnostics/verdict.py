@@ -204,9 +204,10 @@ def _notes(summary: Summary, faulty: bool) -> list[str]:
             f"note: acceptance {accepted:.2f} is low: other moves (--moves de:0.8,desnooker:0.2) "
             "or parameters that are less correlated would do better"
         )
-    if summary.row_stride > 1:
+    shortest = 3 * summary.row_stride * summary.steps // max(1, summary.kept)
+    taus = [float(np.mean(times)) for times in summary.rank_taus if len(times)]
+    if summary.row_stride > 1 and not min(taus, default=math.nan) >= shortest:
         every = ordinal_text(summary.row_stride)
-        shortest = 3 * summary.row_stride * summary.steps // max(1, summary.kept)
         notes.append(
             f"note: quantiles, tau, ess and r_hat are those of every {every} "
             f"kept step: a tau below {shortest} is told up to {shortest // 3} too long, and ess "

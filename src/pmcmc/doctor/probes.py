@@ -193,7 +193,8 @@ class Trial(threading.Thread):
 
     def _find(self) -> None:
         self._folder = Path(os.path.abspath(self._folder))
-        if not (self._names_folder or self._folder.is_dir()):
+        file = bool(self._folder.suffix) or self._folder.is_file()
+        if file and not (self._names_folder or self._folder.is_dir()):
             self._folder = self._folder.parent
         if not self._folder.is_dir():
             there = self._folder.exists()

@@ -261,6 +261,9 @@ def _go_on(
     moves = choose_moves(problem, options)
     resume.check_problem(problem.settings() | {"moves": describe_moves(moves)}, reader)
     plan = _plan(control.size, groups, reader.header.nwalkers, options, problem, seconds, moves)
+    # the number of ensembles is that of the file
+    kept = tuple(remark.partition("; --nensembles")[0] for remark in plan.remarks)
+    plan = replace(plan, remarks=kept)
     check_rules(options, plan)
     steps = plan.steps
     if plan.open_ended:  # a file that has more already is not refused

@@ -93,7 +93,7 @@ def report(result: Result, parallel: bool = False) -> str:
             for line in [" ".join(periodic_lines(summary.periodic))]
             if line
         ),
-        "<p>ess: the lesser of those of the mean and of the 5% and 95% quantiles; r_hat compares "
+        "<p>ess: effective draws for the mean, and for the 5% and 95% quantiles; r_hat compares "
         "ensembles; mcse: standard error of the mean; tau in steps.</p>",
         "<h2>Ensembles</h2>",
         _ensembles(summary),
@@ -190,7 +190,7 @@ def _times(result: Result) -> str:
     each = duration_text(rows["log_prob"].sum() / max(evaluations, 1))
     heads = ("rank", "time", "log_prob", "waiting", "writing", "other", "evaluations", "")
     key = "".join(f'<i class="{kind}"></i>{name}' for kind, name in _TIMES)
-    key += " (of commits, with stop rules' checks)"
+    key += " (commits, and checks of the stop rules)"
     return (
         f"<p>Of all ranks' time: {shares}, the rest in emcee and messages; {evaluations} "
         f"evaluations of {each}. Jobs that were killed are not in it. {' '.join(more)}</p>"

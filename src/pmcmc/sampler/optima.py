@@ -88,6 +88,11 @@ class Pool:
             for one, weight in zip(self.optima, self.weights, strict=True)
             if weight
         ]
+        if len(chosen) == 1:
+            return (
+                f"{searches} searches ended at {len(self.optima)} local maxima; all ensembles "
+                f"begin at the one that has the mass, log_prob {best.log_prob:.6g}"
+            )
         told = ", ".join(chosen[:3]) + (f" and {len(chosen) - 3} more" if chosen[3:] else "")
         return (
             f"{searches} searches ended at {len(self.optima)} optima; ensembles begin at those "

@@ -138,6 +138,7 @@ class Runner:
     folder: Path
     python: subprocess.Popen[str] | None = None
     said: queue.Queue[str] = field(default_factory=queue.Queue)
+    listener: threading.Thread | None = None
 
     def shell(self, command: str, block: Block, status: int) -> str:
         """Run a command and return what it prints."""
@@ -174,7 +175,8 @@ class Runner:
                 stderr=subprocess.STDOUT,
                 text=True,
             )
-            threading.Thread(target=self._listen, daemon=True).start()
+            self.listener = threading.Thread(target=self._listen, daemon=True)
+            self.listener.start()
         source = self.folder / f".block-{block.line}.py"
         source.write_text(block.body)
         assert self.python.stdin is not None
@@ -201,9 +203,13 @@ class Runner:
 
     def close(self) -> None:
         """End the interpreter."""
-        if self.python is not None:
+        if self.python is not None and self.listener is not None:
             self.python.kill()
             self.python.wait()
+            self.listener.join()
+            for stream in (self.python.stdin, self.python.stdout):
+                if stream is not None:
+                    stream.close()
 
 
 def dialogue(body: str) -> list[tuple[str, str]]:

@@ -34,7 +34,9 @@ FOUR = ("-pe", "mpi", 4)  # two on each
 def cluster(pytestconfig, tmp_path_factory):
     """Start a real Grid Engine of two hosts."""
     if not os.environ.get("PMCMC_TEST_GRID_ENGINE"):
-        pytest.skip("PMCMC_TEST_GRID_ENGINE=1 runs it: four minutes, on a machine that is not busy")
+        pytest.skip(
+            "PMCMC_TEST_GRID_ENGINE=1 runs it: four minutes, on a machine that is not busy"
+        )
     reason = what_is_missing()
     if reason and reason.startswith("this system"):
         pytest.skip(reason)

@@ -142,7 +142,7 @@ class GridEngine:
     def ended(self, number: str, timeout: float = 60) -> list[int]:
         """Wait until a job has left the queue; return the exit status of each of its starts."""
         self.wait(lambda: not self.state(number), timeout, f"job {number} to leave the queue")
-        self.wait(lambda: bool(self._statuses(number)), 10, f"the account of job {number}")
+        self.wait(lambda: bool(self._statuses(number)), 60, f"the account of job {number}")
         return self._statuses(number)
 
     def _statuses(self, number: str) -> list[int]:

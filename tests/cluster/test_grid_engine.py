@@ -1,9 +1,9 @@
 """The script of docs/tasks/grid_engine.md, word for word, on a real Grid Engine of two hosts.
 
-One file, so that one worker of pytest-xdist has them all: there is one cluster.
+One file, so that one worker of pytest-xdist has them all: there is one cluster. Its fixtures have
+names of their own: those of Slurm are asked for by name, for the whole session.
 """
 
-import os
 import re
 import time
 from pathlib import Path
@@ -31,12 +31,8 @@ FOUR = ("-pe", "mpi", 4)  # two on each
 
 
 @pytest.fixture(scope="module")
-def cluster(pytestconfig, tmp_path_factory):
+def sge(pytestconfig, tmp_path_factory):
     """Start a real Grid Engine of two hosts."""
-    if not os.environ.get("PMCMC_TEST_GRID_ENGINE"):
-        pytest.skip(
-            "PMCMC_TEST_GRID_ENGINE=1 runs it: four minutes, on a machine that is not busy"
-        )
     reason = what_is_missing()
     if reason and reason.startswith("this system"):
         pytest.skip(reason)
@@ -51,39 +47,39 @@ def cluster(pytestconfig, tmp_path_factory):
 
 
 @pytest.fixture
-def folder(tmp_path, cluster):
+def folder(tmp_path, sge):
     """Return a folder with the model and the page's script; what is left of a job is deleted."""
     page = (ROOT / "docs/tasks/grid_engine.md").read_text()
     (script,) = re.findall(r"^```bash\n(#!/bin/bash\n.*?)^```", page, re.M | re.S)
     (tmp_path / "job.sh").write_text(script)
     (tmp_path / "model.py").write_text(MODEL)
     yield tmp_path
-    cluster.run("qdel", "-u", "nobody")
-    cluster.wait(lambda: not cluster.run("qstat"), 30, "an empty queue")
+    sge.run("qdel", "-u", "nobody")
+    sge.wait(lambda: not sge.run("qstat"), 30, "an empty queue")
 
 
 @pytest.fixture
-def mpich(launch, cluster):
+def sge_mpich(launch, sge):
     """Let ~/venv of the job's user be this interpreter's environment, with MPICH."""
     if launch.openmpi:
         pytest.skip("this interpreter's MPI is Open MPI")
-    return activate(launch, cluster)
+    return activate(launch, sge)
 
 
 @pytest.fixture
-def openmpi(launch_openmpi, cluster):
+def sge_openmpi(launch_openmpi, sge):
     """Let ~/venv of the job's user be one with Open MPI."""
-    return activate(launch_openmpi, cluster)
+    return activate(launch_openmpi, sge)
 
 
 @pytest.fixture(params=["mpich", "openmpi"])
-def mpi(request):
+def sge_mpi(request):
     """Take each MPI in turn."""
-    return request.getfixturevalue(request.param)
+    return request.getfixturevalue(f"sge_{request.param}")
 
 
-def activate(launcher, cluster):
-    bin = cluster.home / "login/venv/bin"
+def activate(launcher, sge):
+    bin = sge.home / "login/venv/bin"
     bin.mkdir(parents=True, exist_ok=True)
     more = "PYTHONDONTWRITEBYTECODE=1 PRTE_MCA_hwloc_default_binding_policy=none"
     path = f"{Path(launcher.python).parent}:$PATH"
@@ -97,7 +93,7 @@ def log(folder, number):
     return path.read_text(errors="replace") if path.exists() else ""
 
 
-def committed(cluster, output, steps=5):
+def committed(sge, output, steps=5):
     """Wait until a run has got somewhere."""
 
     def ready():
@@ -106,94 +102,94 @@ def committed(cluster, output, steps=5):
         result = pmcmc.load(output)
         return min(result.burnin_steps) + min(result.steps) >= steps
 
-    cluster.wait(ready, 60, f"draws in {output}")
+    sge.wait(ready, 60, f"draws in {output}")
 
 
-def starts_again(cluster, folder, number):
+def starts_again(sge, folder, number):
     """Wait until a job has been put back into the queue, and let it be quick then."""
     told = "the same command with --resume goes on"
-    cluster.wait(lambda: told in log(folder, number), 60, "the run to stop")
+    sge.wait(lambda: told in log(folder, number), 60, "the run to stop")
     (folder / "fast").touch()
 
 
-def test_one_run(mpi, cluster, folder, undisturbed):
-    job = cluster.qsub(*TWO, "job.sh", *RUN, cwd=folder)
-    assert cluster.ended(job) == [0], log(folder, job)
+def test_one_run(sge_mpi, sge, folder, undisturbed):
+    job = sge.qsub(*TWO, "job.sh", *RUN, cwd=folder)
+    assert sge.ended(job) == [0], log(folder, job)
     assert "2 (split): 2 teams of 1 rank, on 1 host" in log(folder, job)
     assert "OMP_NUM_THREADS" not in log(folder, job)
     assert_same_files(folder / "model.h5", undisturbed(STEPS))
 
 
-def test_two_hosts(mpich, cluster, folder, undisturbed):
+def test_two_hosts(sge_mpich, sge, folder, undisturbed):
     """MPICH's mpiexec starts ranks on the other host through Grid Engine."""
-    job = cluster.qsub(*FOUR, "job.sh", *RUN, "--mode", "pool", cwd=folder)
-    assert cluster.ended(job) == [0], log(folder, job)
+    job = sge.qsub(*FOUR, "job.sh", *RUN, "--mode", "pool", cwd=folder)
+    assert sge.ended(job) == [0], log(folder, job)
     assert "on 2 hosts" in log(folder, job)
     assert_same_files(folder / "model.h5", undisturbed(STEPS))
 
 
-def test_stopped_before_its_time_is_up(mpi, cluster, folder, undisturbed):
+def test_stopped_before_its_time_is_up(sge_mpi, sge, folder, undisturbed):
     """It ends with 99, is put back into the queue under its own number, and goes on."""
     limit = ("--max-time", 5)  # after the script's own
-    job = cluster.qsub(*COST, *TWO, "job.sh", *LONGER, *SEED, *limit, cwd=folder)
-    starts_again(cluster, folder, job)
-    first, *others = cluster.ended(job)
+    job = sge.qsub(*COST, *TWO, "job.sh", *LONGER, *SEED, *limit, cwd=folder)
+    starts_again(sge, folder, job)
+    first, *others = sge.ended(job)
     assert (first, others[-1:]) == (99, [0]), log(folder, job)
     assert "stopped by --max-time" in log(folder, job)
     assert WENT_ON in log(folder, job)
     assert_same_files(folder / "model.h5", undisturbed(MORE_STEPS))
 
 
-def test_qdel(mpi, cluster, folder, undisturbed):
+def test_qdel(sge_mpi, sge, folder, undisturbed):
     """USR2, 10 s before the kill here: the run commits, and is not put back."""
-    job = cluster.qsub(*COST, *TWO, "job.sh", *LONGER, *SEED, cwd=folder)
-    committed(cluster, folder / "model.h5")
+    job = sge.qsub(*COST, *TWO, "job.sh", *LONGER, *SEED, cwd=folder)
+    committed(sge, folder / "model.h5")
     began = time.monotonic()
-    cluster.run("qdel", job)
-    assert cluster.ended(job) == [99], log(folder, job)
+    sge.run("qdel", job)
+    assert sge.ended(job) == [99], log(folder, job)
     assert time.monotonic() - began < 9
     assert "stopped by SIGUSR1" in log(folder, job)
-    assert pmcmc_status(mpi, folder / "model.h5") == 75
+    assert pmcmc_status(sge_mpi, folder / "model.h5") == 75
     (folder / "fast").touch()
-    again = cluster.qsub(*TWO, "job.sh", *LONGER, *SEED, cwd=folder)
-    assert cluster.ended(again) == [0], log(folder, again)
+    again = sge.qsub(*TWO, "job.sh", *LONGER, *SEED, cwd=folder)
+    assert sge.ended(again) == [0], log(folder, again)
     assert WENT_ON in log(folder, again)
     assert_same_files(folder / "model.h5", undisturbed(MORE_STEPS))
 
 
-def test_hard_limit(mpich, cluster, folder, undisturbed):
+def test_hard_limit(sge_mpich, sge, folder, undisturbed):
     """USR2 too; Grid Engine does not put the job back, whatever its status."""
     limit = ("-l", "h_rt=8")
-    job = cluster.qsub(*COST, *TWO, *limit, "job.sh", *LONGER, *SEED, cwd=folder)
-    assert cluster.ended(job) == [99], log(folder, job)
+    job = sge.qsub(*COST, *TWO, *limit, "job.sh", *LONGER, *SEED, cwd=folder)
+    assert sge.ended(job) == [99], log(folder, job)
     assert "stopped by SIGUSR1" in log(folder, job)
-    assert pmcmc_status(mpich, folder / "model.h5") == 75
+    assert pmcmc_status(sge_mpich, folder / "model.h5") == 75
 
 
-def test_soft_limit(mpi, cluster, folder, undisturbed):
+def test_soft_limit(sge_mpi, sge, folder, undisturbed):
     """USR1; its second start has that limit for a hard one, in Grid Engine 8.1.9."""
     limit = ("-l", "s_rt=10")
-    job = cluster.qsub(*COST, *TWO, *limit, "job.sh", *LONGER, *SEED, cwd=folder)
-    starts_again(cluster, folder, job)
-    assert cluster.ended(job) == [99, 0], log(folder, job)
+    job = sge.qsub(*COST, *TWO, *limit, "job.sh", *LONGER, *SEED, cwd=folder)
+    starts_again(sge, folder, job)
+    assert sge.ended(job) == [99, 0], log(folder, job)
     assert "stopped by SIGUSR1" in log(folder, job)
     assert_same_files(folder / "model.h5", undisturbed(MORE_STEPS))
 
 
-def test_suspended(mpi, cluster, folder, undisturbed):
+def test_suspended(sge_mpi, sge, folder, undisturbed):
     """USR1 before the job would be stopped: it gives its slots up, and goes on elsewhere."""
-    job = cluster.qsub(*COST, *TWO, "job.sh", *LONGER, *SEED, cwd=folder)
-    committed(cluster, folder / "model.h5")
-    cluster.run("qmod", "-sj", job)
-    starts_again(cluster, folder, job)
-    assert cluster.ended(job) == [99, 0], log(folder, job)
+    job = sge.qsub(*COST, *TWO, "job.sh", *LONGER, *SEED, cwd=folder)
+    committed(sge, folder / "model.h5")
+    sge.run("qmod", "-sj", job)
+    starts_again(sge, folder, job)
+    assert sge.ended(job) == [99, 0], log(folder, job)
     assert_same_files(folder / "model.h5", undisturbed(MORE_STEPS))
 
 
 @pytest.mark.parametrize(
     ("slots", "warned"), [(TWO, False), (FOUR, False), (FOUR, True)], ids=["one", "two", "warned"]
 )
-def test_killed(mpich, slots, warned, cluster, folder, undisturbed):
+def test_killed(sge_mpich, slots, warned, sge, folder, undisturbed):
     """What was committed goes on, at once on the host that wrote it.
 
     On two hosts a warning may be no better: USR2 ends MPICH's own processes on the other host.
@@ -202,46 +198,46 @@ def test_killed(mpich, slots, warned, cluster, folder, undisturbed):
         text = (folder / "job.sh").read_text()
         (folder / "job.sh").write_text(text.replace("#$ -notify\n", ""))
     run = (*slots, "-masterq", "main@n1", "job.sh", *LONGER, *SEED)
-    job = cluster.qsub(*COST, *run, cwd=folder)
-    committed(cluster, folder / "model.h5")
-    cluster.run("qdel", job)
-    assert cluster.ended(job)[0] not in (0, 99), log(folder, job)
-    cluster.end_ranks()
+    job = sge.qsub(*COST, *run, cwd=folder)
+    committed(sge, folder / "model.h5")
+    sge.run("qdel", job)
+    assert sge.ended(job)[0] not in (0, 99), log(folder, job)
+    sge.end_ranks()
     (folder / "fast").touch()
-    again = cluster.qsub(*run, cwd=folder)
-    assert cluster.ended(again) == [0], log(folder, again)
+    again = sge.qsub(*run, cwd=folder)
+    assert sge.ended(again) == [0], log(folder, again)
     assert WENT_ON in log(folder, again)
     assert_same_files(folder / "model.h5", undisturbed(MORE_STEPS))
 
 
-def test_array(mpich, cluster, folder, undisturbed):
+def test_array(sge_mpich, sge, folder, undisturbed):
     """Two tasks, each with its seed and its file; each is put back until it is finished."""
     limit = ("--max-time", 5)
-    job = cluster.qsub("-t", "1-2", *COST, *TWO, "job.sh", *LONGER, *limit, cwd=folder)
+    job = sge.qsub("-t", "1-2", *COST, *TWO, "job.sh", *LONGER, *limit, cwd=folder)
     for task in (1, 2):
-        starts_again(cluster, folder, f"{job}.{task}")
-    cluster.ended(job, 120)
+        starts_again(sge, folder, f"{job}.{task}")
+    sge.ended(job, 120)
     # the accounting comes some seconds after the end
-    cluster.wait(lambda: cluster.ended(job).count(0) == 2, 60, "both tasks to be finished")
-    assert set(cluster.ended(job)) == {0, 99}
+    sge.wait(lambda: sge.ended(job).count(0) == 2, 60, "both tasks to be finished")
+    assert set(sge.ended(job)) == {0, 99}
     for task in (1, 2):
         assert_same_files(folder / f"model-{task}.h5", undisturbed(MORE_STEPS, task))
 
 
-def test_chain_on_two_hosts(mpich, cluster, folder, undisturbed):
+def test_chain_on_two_hosts(sge_mpich, sge, folder, undisturbed):
     """Each job waits for the one before; one that stops ends with 75, one too many with 0."""
     run = ("-hold_jid", "pmcmc", *COST, *FOUR, "job.sh", *LONGER, *SEED, "--max-time", 5)
-    first, second, third = (cluster.qsub(*run, cwd=folder) for _ in range(3))
-    starts_again(cluster, folder, first)
-    assert cluster.ended(first) == [75], log(folder, first)
-    assert cluster.ended(second) == [0], log(folder, second)
-    assert cluster.ended(third) == [0], log(folder, third)
+    first, second, third = (sge.qsub(*run, cwd=folder) for _ in range(3))
+    starts_again(sge, folder, first)
+    assert sge.ended(first) == [75], log(folder, first)
+    assert sge.ended(second) == [0], log(folder, second)
+    assert sge.ended(third) == [0], log(folder, third)
     assert WENT_ON in log(folder, second)
     assert_same_files(folder / "model.h5", undisturbed(MORE_STEPS))
 
 
-def test_a_failure_is_not_put_back(mpich, cluster, folder):
+def test_a_failure_is_not_put_back(sge_mpich, sge, folder):
     (folder / "model.py").write_text(MODEL + "raise ValueError('no such data')\n")
-    job = cluster.qsub(*TWO, "job.sh", *RUN, cwd=folder)
-    assert cluster.ended(job) == [1], log(folder, job)
+    job = sge.qsub(*TWO, "job.sh", *RUN, cwd=folder)
+    assert sge.ended(job) == [1], log(folder, job)
     assert "no such data" in log(folder, job)

@@ -124,6 +124,7 @@ class ChainValues:
             if i != self.ndim:
                 last = self.ndim if i < self.ndim else len(self.quantities)
                 wanted = list(range(i, min(last, i + _AT_ONCE // each + 1)))
+            self._values = {}  # before others are read: memory
             parts = list(self._read(wanted, self.row_stride))
             self._values = {j: [part[k] for part in parts] for k, j in enumerate(wanted)}
         return self._values[i]

@@ -231,15 +231,18 @@ def check_width(ranks: int, width: int) -> None:
 
 
 # what others call the processes that share the work
-_CORES = ("ncores", "cores", "nproc", "nprocs", "n_jobs", "nthreads", "processes", "workers")
+_CORES = ("n", "np", "ncores", "cores", "nproc", "nprocs", "n_jobs", "nthreads", "processes")
+_LISTED = 15  # names, at most, that a message lists where it has the likely one
 
 
 def unknown(name: str, known: list[str], what: str) -> UsageError:
-    """Return the error for a name that is not known: the likely one, and all of them."""
+    """Return the error for a name that is not known: the likely one, or all of them."""
     close = difflib.get_close_matches(name, known, n=1)
     if name.strip("-").replace("-", "_").lower() in _CORES:
         close = [one for one in known if one.strip("-") == "ranks"]
     hint = f" (did you mean {close[0]}?)" if close else ""
+    if close and len(known) > _LISTED:
+        return UsageError(f"there is no {what} {name}{hint}")
     return UsageError(f"there is no {what} {name}{hint}; the {what}s are {', '.join(known)}")
 
 

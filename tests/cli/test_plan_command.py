@@ -34,6 +34,14 @@ def test_a_table_of_ranks(plan, tmp_path):
     assert not (tmp_path / "m.h5").exists()
 
 
+def test_advice_is_given_once(launch, tmp_path):
+    """The shape of a function of microseconds leaves ranks idle; more ensembles would not."""
+    done = launch(0, "-m", "pmcmc", "plan", "line", "--ranks", "8,64,256", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("are idle, there being") == 1
+    assert "on 8 ranks (and likewise on 64, 256): 4 of 8 ranks are idle" in done.stdout
+
+
 def test_json_and_what_changes_it(plan, tmp_path):
     facts = {"facts": {"links": [{"latency": 0.02}, {"latency": None}]}}
     (tmp_path / "network.json").write_text(json.dumps(facts))

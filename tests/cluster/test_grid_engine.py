@@ -105,10 +105,10 @@ def committed(sge, output, steps=5):
     sge.wait(ready, 60, f"draws in {output}")
 
 
-def starts_again(sge, folder, number):
-    """Wait until a job has been put back into the queue, and let it be quick then."""
+def starts_again(sge, folder, *numbers):
+    """Wait until jobs have stopped and are put back into the queue, and let them be quick then."""
     told = "the same command with --resume goes on"
-    sge.wait(lambda: told in log(folder, number), 60, "the run to stop")
+    sge.wait(lambda: all(told in log(folder, n) for n in numbers), 60, "the runs to stop")
     (folder / "fast").touch()
 
 
@@ -214,8 +214,7 @@ def test_array(sge_mpich, sge, folder, undisturbed):
     """Two tasks, each with its seed and its file; each is put back until it is finished."""
     limit = ("--max-time", 5)
     job = sge.qsub("-t", "1-2", *COST, *TWO, "job.sh", *LONGER, *limit, cwd=folder)
-    for task in (1, 2):
-        starts_again(sge, folder, f"{job}.{task}")
+    starts_again(sge, folder, f"{job}.1", f"{job}.2")
     sge.ended(job, 120)
     # the accounting comes some seconds after the end
     sge.wait(lambda: sge.ended(job).count(0) == 2, 60, "both tasks to be finished")

@@ -153,6 +153,20 @@ def test_methods(result):
     assert "2 independent ensembles of 32 walkers" in " ".join(text.split())
     assert "NOT ENOUGH" in " ".join(text.split())
     assert "ENOUGH" not in methods_text(result, summary, enough=True)
+    moves = "stretch (20%), differential evolution (40%), snooker (40%)"
+    assert moves in " ".join(text.split())
+    for source in ("CAMCoS", "ter Braak 2006", "ter Braak and Vrugt 2008", "Vehtari"):
+        assert text.count(source) == 1 + (source == "Vehtari"), source
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_methods_of_moves_that_are_not_the_default():
+    circle = {"a": pmcmc.periodic(0, 6.28), "b": pmcmc.stats.norm(0, 1)}
+    problem = pmcmc.Problem(log_likelihood=lambda t: np.cos(t[0]), parameters=circle)
+    result = pmcmc.run(problem, nsteps=40, burnin=10, nensembles=1, seed=1, moves="de")
+    text = methods_text(result, result.summary(), enough=True)
+    assert "differential evolution (100%)" in " ".join(text.split())
+    assert "CAMCoS" not in text
 
 
 def test_the_report_tells_how_the_run_was_made(result):

@@ -61,6 +61,9 @@ def needs_ranks(arguments: Sequence[str]) -> bool:
     return command is None or command.ranks
 
 
+_GOING_ON = ("resume", "restart", "continue")  # commands of others
+
+
 def parse(arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:
     """Return the command and its arguments, by name.
 
@@ -92,5 +95,10 @@ def _refuse(command: str, rest: list[str], model: str | None) -> NoReturn:
         known = [f for a in COMMANDS[command].arguments() for f in a.long_flags()]
         raise unknown(flags[0].partition("=")[0], known, "option")
     if model is not None and model.isidentifier() and not is_builtin(model):
+        if model in _GOING_ON:
+            raise UsageError(
+                f"there is no command {model}: the command that began a run goes on with it, with "
+                "--resume besides"
+            )
         raise unknown(model, list(COMMANDS), "command")
     raise UsageError(f"one argument too many: {rest[0]}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import streams
+from ..cores import count_cores
 from ..errors import ExitStatus
 from ..model.problem import Problem
 from ..options import RunOptions
@@ -15,7 +17,7 @@ from ..planner.choose import most_ranks_worth
 from ..prepare.forecast import Forecast, Forecaster, network_of
 from ..prepare.memory import Memory, make_start, memory_of, resident
 from ..prepare.timing import time_log_prob
-from ..text import announced, bytes_text, count_text, duration_text
+from ..text import announced, bytes_text, count_text, duration_text, some_text
 from . import settings
 
 if TYPE_CHECKING:
@@ -128,7 +130,8 @@ def _text(
     lines = [
         f"{problem.name}, {count_text(problem.ndim, 'parameter')}: {cost}",
         f"tau is taken as {forecaster.tau:.3g} steps ({whence}); messages take "
-        f"{duration_text(latency)}; every rank has a core of its own",
+        f"{duration_text(latency)}; every rank has a core of its own ({_here()})",
+        "efficiency is the share of all ranks' time that log_prob has",
         "",
         f"{'ranks':>6}  {'teams':<16}{'ensembles':>9}  {'steps':>11}  {'time':>8} {'speed-up':>9}"
         f" {'efficiency':>11} {'core-hours':>11} {'file':>9}",
@@ -146,18 +149,30 @@ def _text(
             f" {100 * own.efficiency:>10.0f}% {own.core_hours:>11.3g} "
             f"{bytes_text(row.file_bytes):>9}"
         )
-    lines.append("")
+    return "\n".join([*lines, "", *_advice(rows, worth)])
+
+
+def _here() -> str:
+    return f"this machine has {count_text(count_cores(), 'core')}"
+
+
+def _advice(rows: Sequence[Forecast], worth: int | None) -> Iterator[str]:
+    """Give the shapes that are quicker, the remarks on shapes, and where more ranks stop paying."""
     for row in rows:
-        if row.choice.better:
-            best = row.choice.best
-            lines.append(
+        if row.choice.better and not row.plan.idle:  # of those the remark says why
+            yield (
                 f"on {row.plan.size} ranks --teams {len(row.best.teams)} --nensembles "
-                f"{row.best.nensembles} would take {duration_text(best.seconds)}"
+                f"{row.best.nensembles} would take {duration_text(row.choice.best.seconds)}"
             )
-        lines += [f"on {row.plan.size} ranks: {remark}" for remark in row.plan.remarks]
+    alike: dict[str, list[tuple[int, str]]] = {}
+    for row in rows:
+        for remark in row.plan.remarks:  # those that differ in their numbers say the same
+            alike.setdefault(re.sub(r"[\d.]+", "", remark), []).append((row.plan.size, remark))
+    for (size, remark), *others in alike.values():
+        also = some_text([str(n) for n, _ in others], 8)
+        yield f"on {size} ranks" + (f" (and likewise on {also})" if also else "") + f": {remark}"
     if worth is not None:
-        lines.append(
+        yield (
             f"more than {count_text(worth, 'rank')} hardly pay: twice as many save less than a "
             "fifth of the time"
         )
-    return "\n".join(lines)

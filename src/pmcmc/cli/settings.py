@@ -100,10 +100,9 @@ def read_config(path: Path) -> dict[str, Any]:
     if model is not None and not isinstance(model, str):
         raise UsageError(f"{path}: {fail('model', 'the name of a model', model)}")
     try:
-        found = check(values, "key")
+        found = check(values, "key", [*OPTIONS, "model", "ranks"])
     except UsageError as exc:
-        besides = "; besides, model and ranks" if set(values) - set(OPTIONS) else ""
-        raise UsageError(f"{path}: {exc}{besides}") from None
+        raise UsageError(f"{path}: {exc}") from None
     if isinstance(model, str) and model.endswith(".py") and not Path(model).is_absolute():
         model = str(path.parent / model)
     return found if model is None else {"model": model, **found}

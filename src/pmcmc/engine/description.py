@@ -48,6 +48,8 @@ def describe(problem: Problem, setup: Setup, total: int | None) -> Iterator[str]
     if setup.steps:
         of = "" if total is None else f" of {total}"
         before = f", which has {setup.steps}{of} steps"
+    elif options.resume:
+        before = ", with no steps yet: the run begins"
     yield f"  {'file':<10} {options.output or 'none: the draws stay in memory'}{before}"
     yield f"  {'cost':<10} {_cost(setup, problem.vectorized)}"
     first, wide = search_evaluations(problem, plan.nwalkers)

@@ -125,7 +125,7 @@ def make_plan(
         remarks.append(
             f"{size - used} of {size} {who} {be} idle, there being "
             f"{count_text(nensembles, 'ensemble')}: {why}; "
-            f"--nensembles {size} gives each one of its own"
+            f"--nensembles {size} gives each one of its own, for more draws"
         )
     shares = _shares(nsteps, nensembles)
     plan_teams = _teams(used, nensembles, nteams)

@@ -244,7 +244,7 @@ def test_an_unknown_option_names_the_likely_one_or_all():
 
 @pytest.mark.parametrize("word", ["resume", "restart", "continue"])
 def test_a_command_of_others_that_goes_on_is_told_of_resume(word):
-    with pytest.raises(UsageError, match="the command that began a run .* with --resume"):
+    with pytest.raises(UsageError, match=r"the command that began a run .* with --resume"):
         parse(["run", word, "line.h5"])
 
 

@@ -157,7 +157,7 @@ def _here() -> str:
 
 
 def _advice(rows: Sequence[Forecast], worth: int | None) -> Iterator[str]:
-    """Give the shapes that are quicker, the remarks on shapes, and where more ranks stop paying."""
+    """Give quicker shapes, the remarks on shapes, and where more ranks stop paying."""
     for row in rows:
         if row.choice.better and not row.plan.idle:  # of those the remark says why
             yield (

@@ -72,8 +72,8 @@ def methods_text(result: Result, summary: Summary, enough: bool) -> str:
         f"We sampled the posterior of {count_text(result.ndim, 'parameter')}{fixed} with the "
         f"ensemble sampler emcee (Foreman-Mackey et al. 2013), run by pmcmc {result.version}: "
         f"{count_text(result.nensembles, 'independent ensemble')} of {result.nwalkers} walkers "
-        f"with the proposal moves {moves}. After {result.burnin} steps of burn-in, which were left out, "
-        f"each ensemble took {span_text(result.steps)} steps"
+        f"with the proposal moves {moves}. After {result.burnin} steps of burn-in, which were "
+        f"left out, each ensemble took {span_text(result.steps)} steps"
         + (f", of which every {result.thin_by} were kept as one" if result.thin_by > 1 else "")
         + f", {result.ndraws} draws in all (seed {result.seed}). The draws have "
         f"{', '.join(figures[:-1])}{' and ' if len(figures) > 1 else ''}{figures[-1]} (Vehtari et "

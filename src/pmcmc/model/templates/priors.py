@@ -7,7 +7,8 @@ This is an example that runs: a straight line through ten points. Put your own i
 """
 
 import numpy as np
-from scipy import stats
+
+from pmcmc import stats  # as scipy.stats has them, and quicker to load
 
 # The data. Every rank runs this file: for large data see np.load(..., mmap_mode="r").
 x = np.arange(10.0)

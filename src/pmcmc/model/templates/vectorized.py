@@ -7,7 +7,8 @@ This is an example that runs: a straight line through ten points. Put your own i
 """
 
 import numpy as np
-from scipy import stats
+
+from pmcmc import stats  # as scipy.stats has them, and quicker to load
 
 x = np.arange(10.0)
 y = np.array([1.1, 2.9, 5.2, 6.8, 9.1, 11.2, 12.8, 15.1, 17.0, 18.9])

@@ -1,6 +1,7 @@
 """The verdict on draws that were made up, and figures of large files in bounded memory."""
 
 import json
+import math
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ from pmcmc.diagnostics import values as module
 from pmcmc.diagnostics.advice import Continuation
 from pmcmc.diagnostics.statistics import ChainStatistics
 from pmcmc.diagnostics.summary import Summary
-from pmcmc.diagnostics.table import EnsembleRow, Row
+from pmcmc.diagnostics.table import EnsembleRow, Row, text_within
 from pmcmc.diagnostics.verdict import assess
 from pmcmc.diagnostics.walkers import Division, Group
 
@@ -360,3 +361,20 @@ def test_many_rejected_evaluations_are_not_enough():
         "not enough: 12.0% of the evaluations after burn-in were rejected"
     )
     assert summary(rejected=40, rejected_share=0.08).to_dict()["rejected"] == 40
+
+
+@pytest.mark.parametrize(
+    ("value", "sd", "shown"),
+    [
+        (4.25612, 0.1234, "4.256"),
+        (2459000.1234567, 0.0123, "2459000.1235"),
+        (2459000.1234567, 2e-7, "2.459000123456700e+06"),
+        (1.23456e-12, 2.3e-14, "1.2346e-12"),
+        (123456.7, 4567.0, "123457"),
+        (6.02214e23, 1e21, "6.0221e+23"),
+        (0.5, 0.0, "0.5000"),
+        (math.nan, 1.0, "-"),
+    ],
+)
+def test_a_figure_of_the_report_is_as_exact_as_its_sd_asks_for(value, sd, shown):
+    assert text_within(value, sd) == shown

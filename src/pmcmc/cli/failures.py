@@ -30,7 +30,8 @@ def rejects(path: Path, as_json: bool) -> int:
         return ExitStatus.DONE
     print(
         f"{path}: {count_text(burnin + production, 'rejected evaluation')}: {burnin} of the start "
-        f"and burn-in, {production} after it, {100 * reader.rejected_share:.2g}% of those there"
+        f"and burn-in, {production} after it, {100 * reader.rejected_share:.2g}% of the "
+        "evaluations there"
     )
     if not whole:
         print(

@@ -207,6 +207,31 @@ def ensembles_table(rows: Sequence[EnsembleRow], worst: str) -> str:
     return "\n".join(lines)
 
 
+def text_within(value: float, sd: float) -> str:
+    """Return a value as exactly as three figures of the sd ask for, however far from zero it is.
+
+    Parameters
+    ----------
+    value : float
+        A figure of a quantity.
+    sd : float
+        The quantity's standard deviation.
+
+    Returns
+    -------
+    str
+        "-" for NaN or infinity.
+
+    """
+    if not math.isfinite(value):
+        return "-"
+    digits = _digits(sd)
+    if digits is not None and abs(value) < 1e12:
+        return f"{value:.{digits}f}"
+    size = max(abs(value) / sd, 1.0) if math.isfinite(sd) and sd > 0 else 1.0
+    return f"{value:.{min(15, 2 + math.ceil(math.log10(size)))}e}"
+
+
 def _cells(row: Row, figures: int, kind: str) -> list[str]:
     """Return what a line shows; ``figures`` of sd and quantiles that are less the mean."""
     digits = _digits(row.sd)

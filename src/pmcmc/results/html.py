@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._version import __version__
-from ..diagnostics.table import Row
+from ..diagnostics.table import Row, text_within
 from ..diagnostics.verdict import Verdict
 from ..errors import PmcmcError
 from ..option_words import in_python
@@ -64,7 +64,7 @@ def table(heads: Sequence[str], lines: Iterable[Sequence[str]], escaped: bool = 
 def parameters_table(rows: Sequence[Row], derived: Sequence[Row] = ()) -> str:
     """Return the figures of parameters, and of derived ones, as a table."""
     lines = [
-        [row.name, *(_number(getattr(row, name), name) for name in _FIGURES)]
+        [row.name, *(_number(getattr(row, name), name, row.sd) for name in _FIGURES)]
         for row in (*rows, *derived)
     ]
     if derived:
@@ -78,12 +78,14 @@ def fixed_line(fixed: Mapping[str, float]) -> str:
     return f"<p>fixed: {escape(text)}</p>" if fixed else ""
 
 
-def _number(value: float, name: str) -> str:
+def _number(value: float, name: str, sd: float) -> str:
     if not np.isfinite(value):
         return "-"
     if name.startswith("ess"):
         return f"{value:.0f}"
-    return f"{value:.3f}" if name == "r_hat" else f"{value:.4g}"
+    if name in ("tau", "mcse"):
+        return f"{value:.3g}" if name == "tau" else f"{value:.2g}"
+    return f"{value:.3f}" if name == "r_hat" else text_within(value, sd)
 
 
 def verdict_box(verdict: Verdict) -> str:

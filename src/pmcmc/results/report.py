@@ -53,7 +53,7 @@ _CAPTIONS = {
     "corner": "Marginal distributions",
     "trace": "Traces",
     "autocorrelation": "Autocorrelation",
-    "ranks": "Ranks",
+    "ranks": "Ranks of the draws, by ensemble",
     "running": "ESS and R-hat while running",
     "acceptance": "Acceptance",
 }
@@ -153,7 +153,7 @@ def _rejects(result: Result) -> list[str]:
     heads = ("times", "why", "first", "at")
     told = (
         f"<p>{burnin} of the start and burn-in, {production} after it, "
-        f"{100 * result.reader.rejected_share:.2g}% of those there; each counts as log_prob -inf. "
+        f"{100 * result.reader.rejected_share:.2g}% of the evaluations there; each counts as log_prob -inf. "
         f"One again: python -m pmcmc try {escape(str(result.path))} N."
     )
     if not whole:

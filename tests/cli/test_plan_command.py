@@ -34,6 +34,19 @@ def test_a_table_of_ranks(plan, tmp_path):
     assert not (tmp_path / "m.h5").exists()
 
 
+def test_fewer_walkers_are_named_where_they_are_quicker(plan):
+    """Half the walkers take half the evaluations, as long as there are walkers for all ranks."""
+    told = json.loads(plan("m.py", "--ranks", "1,64", "--json").stdout)
+    one, many = (row["seconds"] for row in told["shapes"])
+    few = {row["ranks"]: row["seconds"] for row in told["fewer_walkers"]}
+    assert few[1] == pytest.approx(one / 2, rel=0.2)
+    assert few[64] > 0.8 * many
+    text = plan("m.py", "--ranks", "1,64").stdout
+    assert "--nwalkers 16 would take " in text
+    assert "on 1 rank: fewer draws, and enough" in text
+    assert "--nwalkers" not in plan("m.py", "--ranks", "1", "--nwalkers", "32").stdout
+
+
 def test_advice_is_given_once(launch, tmp_path):
     """The shape of a function of microseconds leaves ranks idle; more ensembles would not."""
     done = launch(0, "-m", "pmcmc", "plan", "line", "--ranks", "8,64,256", cwd=tmp_path)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ExitStatus
 from ..slurm import script as slurm_script
 from ..slurm import script_options as batch
 from ..storage.place import shown_path
+from ..text import to_terminal
 from . import settings
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ def slurm(submit: bool, **arguments: Any) -> int:
     """Print the batch script of a run, or hand it to sbatch."""
     job = {name: arguments.pop(name) for name in batch.SCRIPT_OPTIONS}
     job = {name: value for name, value in job.items() if value is not None}
+    ranks = job.get("ranks", batch.SCRIPT_OPTIONS["ranks"].default)
     name, options = settings.read(arguments)
     if submit:
         from ..launch.jobs import submit_run
@@ -34,4 +37,6 @@ def slurm(submit: bool, **arguments: Any) -> int:
         print(f"to see how far it is: python -m pmcmc status {shown_path(sent.output)} --follow")
         return ExitStatus.DONE
     print(slurm_script.script(name, batch.with_here(job), options), end="")
+    model = shlex.quote(name)
+    to_terminal(f"what these ranks will do: python -m pmcmc plan {model} --ranks {ranks}")
     return ExitStatus.DONE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from .. import streams
 from ..cores import count_cores
 from ..errors import ExitStatus
 from ..model.problem import Problem
+from ..model.walkers import default_nwalkers, few_nwalkers
 from ..options import RunOptions
 from ..planner.choose import most_ranks_worth
 from ..prepare.forecast import Forecast, Forecaster, network_of
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ..planner.costs import CallCost
 
 _DOUBLED = 12  # times, to find where more ranks stop paying
+_SOONER = 0.8  # of the time: fewer walkers are worth a line
 
 
 def plan(
@@ -43,7 +46,7 @@ def plan(
     before = resident()
     problem = Problem.load(name)
     problem.limit(options.on_error, options.log_prob_timeout)
-    nwalkers = options.nwalkers or problem.nwalkers or max(32, 4 * problem.ndim)
+    nwalkers = options.nwalkers or problem.nwalkers or default_nwalkers(problem.ndim)
     with announced("timing log_prob"):
         call = time_log_prob(problem, nwalkers)
     make_start(problem, nwalkers)
@@ -54,6 +57,13 @@ def plan(
         rows = [forecaster.forecast(n) for n in ranks]
         doubled = [width * 2**i for i in range(_DOUBLED)]
         worth = most_ranks_worth(forecaster.seconds, doubled)
+        fewer = few_nwalkers(problem.ndim)
+        quicker = []
+        if not (options.nwalkers or problem.nwalkers) and fewer < nwalkers:
+            small = Forecaster(
+                problem, replace(options, nwalkers=fewer), call, system, tau, target_ess
+            )
+            quicker = [(n, small.seconds(n)) for n in ranks]
     memory = [memory_of(row.plan, problem, of_model) for row in rows]
     about = {
         "problem": problem.name,
@@ -63,6 +73,7 @@ def plan(
         "log_prob": {"mean": call.mean, "variation": call.variation, "row": call.row},
         "latency": system.latency,
         "most_ranks_worth": worth,
+        "fewer_walkers": [{"nwalkers": fewer, "ranks": n, "seconds": s} for n, s in quicker],
         "shapes": [_record(row, taken) for row, taken in zip(rows, memory, strict=True)],
     }
     if picture is not None:
@@ -77,6 +88,7 @@ def plan(
         print(json.dumps(about))
         return ExitStatus.DONE
     print(_text(problem, call, forecaster, rows, worth, tau, system.latency))
+    print(*_fewer_text(fewer, rows, quicker), sep="", end="")
     print(_memory_text(memory))
     if picture is not None:
         streams.tell(f"the picture is in {picture}")
@@ -150,6 +162,19 @@ def _text(
             f"{bytes_text(row.file_bytes):>9}"
         )
     return "\n".join([*lines, "", *_advice(rows, worth)])
+
+
+def _fewer_text(
+    fewer: int, rows: Sequence[Forecast], quicker: Sequence[tuple[int, float]]
+) -> Iterator[str]:
+    """Say for which ranks fewer walkers come to "enough" much sooner, and how soon."""
+    told = [
+        f"{duration_text(seconds)} on {count_text(n, 'rank')}"
+        for row, (n, seconds) in zip(rows, quicker, strict=False)
+        if seconds < _SOONER * row.choice.own.seconds
+    ]
+    if told:
+        yield f"--nwalkers {fewer} would take {some_text(told)}: fewer draws, and enough\n"
 
 
 def _here() -> str:

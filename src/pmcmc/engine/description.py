@@ -47,7 +47,7 @@ def describe(problem: Problem, setup: Setup, total: int | None) -> Iterator[str]
     before = ""
     if setup.steps:
         of = "" if total is None else f" of {total}"
-        before = f", which has {setup.steps}{of} steps"
+        before = f", which has {setup.steps}{of} steps, burn-in included"
     elif options.resume:
         before = ", with no steps yet: the run begins"
     yield f"  {'file':<10} {options.output or 'none: the draws stay in memory'}{before}"

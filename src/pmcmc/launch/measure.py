@@ -14,6 +14,7 @@ from .. import streams
 from ..cores import count_cores
 from ..model.parcel import TOKEN
 from ..model.problem import Problem
+from ..model.walkers import default_nwalkers
 from ..options import RunOptions
 from ..prepare.shape import make_plan
 from ..storage.progress_record import ProgressRecord
@@ -51,7 +52,7 @@ def useful_ranks(problem: Problem, parcel: Path, token: str, found: Mapping[str,
         most,
         seconds=seconds,
         vectorized=problem.vectorized,
-        nwalkers=options.nwalkers or problem.nwalkers or max(32, 4 * problem.ndim),
+        nwalkers=options.nwalkers or problem.nwalkers or default_nwalkers(problem.ndim),
         nsteps=options.nsteps,
         burnin=options.burnin,
         nensembles=options.nensembles,

@@ -13,6 +13,7 @@ from .failures import bad_output, raised
 from .outputs import BadOutput, OutputFormat, has_parts
 from .posterior import Posterior, is_single
 from .rejects import TookTooLong
+from .walkers import default_nwalkers
 
 if TYPE_CHECKING:
     from .._types import FloatArray
@@ -118,5 +119,5 @@ def first_points(
         draws = [p.frozen.rvs(size=_PROBES, random_state=rng) for p in priors]
         return np.vstack([medians, np.transpose(draws)])
     if callable(initial):
-        return call_initial(initial, nwalkers or max(32, 4 * ndim), ndim, rng)[:_PROBES]
+        return call_initial(initial, nwalkers or default_nwalkers(ndim), ndim, rng)[:_PROBES]
     return np.atleast_2d(initial)[:_PROBES]

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..model.problem import Problem
+from ..model.walkers import default_nwalkers
 from ..options import RunOptions
 from ..sampler.moves import Moves, check_moves, describe_moves, fewest_walkers, parse_moves
 from ..sampler.periodic import on_circles
@@ -70,7 +71,7 @@ def emcee_moves(problem: Problem, moves: Any = None) -> Moves:
 
 
 def choose_nwalkers(problem: Problem, options: RunOptions, moves: Moves) -> int:
-    """Return the walkers of an ensemble: the option's, else the model's, else max(32, 4 ndim).
+    """Return the walkers of an ensemble: the option's, the model's, or the default.
 
     Raises
     ------
@@ -78,8 +79,7 @@ def choose_nwalkers(problem: Problem, options: RunOptions, moves: Moves) -> int:
         If they are too few for a move, odd, or not those of the start.
 
     """
-    default = max(32, 4 * problem.ndim)
-    nwalkers = int(options.nwalkers or problem.nwalkers or default)
+    nwalkers = int(options.nwalkers or problem.nwalkers or default_nwalkers(problem.ndim))
     least, why = fewest_walkers(moves, problem.ndim)
     if nwalkers < least:
         raise UsageError(

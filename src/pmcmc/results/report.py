@@ -153,8 +153,8 @@ def _rejects(result: Result) -> list[str]:
     heads = ("times", "why", "first", "at")
     told = (
         f"<p>{burnin} of the start and burn-in, {production} after it, "
-        f"{100 * result.reader.rejected_share:.2g}% of the evaluations there; each counts as log_prob -inf. "
-        f"One again: python -m pmcmc try {escape(str(result.path))} N."
+        f"{100 * result.reader.rejected_share:.2g}% of the evaluations there; each "
+        f"counts as log_prob -inf. One again: python -m pmcmc try {escape(str(result.path))} N."
     )
     if not whole:
         told += f" Below are the first {len(found)}."

@@ -292,6 +292,23 @@ def test_first_rows_and_burnin(tmp_path):
     np.testing.assert_array_equal(np.stack(half.values(2)), result.get_burnin()[:, 25:, :, 2])
 
 
+def box():
+    """Return the problem of a density that is the same within a square, and 0 outside."""
+    return pmcmc.Problem(
+        lambda t: np.where((np.abs(t) < 1).all(axis=1), 0.0, -np.inf),
+        ["x", "y"],
+        vectorized=True,
+        initial=lambda n, rng: rng.uniform(-0.5, 0.5, size=(n, 2)),
+    )
+
+
+def test_a_log_prob_that_is_the_same_everywhere_is_no_fault():
+    result = pmcmc.run(box(), seed=1)
+    assert result.verdict().enough
+    assert result.steps[0] < 3000
+    assert result.summary().rows[0].sd == pytest.approx(1 / 3**0.5, rel=0.03)
+
+
 BIG = """
 import re, sys
 from pathlib import Path

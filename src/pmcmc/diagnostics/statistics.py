@@ -166,8 +166,13 @@ class ChainStatistics(ChainValues):
         return self._quantiles_of[i]
 
     def times(self, i: int) -> Times:
-        """Return a quantity's autocorrelation times in each ensemble, in rows."""
+        """Return a quantity's autocorrelation times in each ensemble, in rows.
+
+        A log_prob that is the same at all draws, as within a box, has nothing that could be
+        correlated: its time is 1 there.
+        """
         if i not in self._times:
+            low, high = math.inf, -math.inf
             raw, ranks = np.full((2, self.nensembles), math.nan)
             times = Times(raw, ranks, np.full((self.nensembles, self.nwalkers), math.nan))
             for e, chain in enumerate(self.series(i)):
@@ -178,6 +183,10 @@ class ChainStatistics(ChainValues):
                 times.raw[e] = estimators.autocorrelation_time(chain) * self.series_stride
                 times.rank[e] = rank * self.series_stride
                 times.offsets[e] = np.abs(estimators.walker_offsets(scores, rank))
+                low, high = min(low, chain.min()), max(high, chain.max())
+            if i == self.ndim and low == high:
+                raw[self._begun] = ranks[self._begun] = 1.0
+                times.offsets[self._begun] = 0.0
             self._times[i] = times
         return self._times[i]
 

@@ -204,7 +204,7 @@ class OutputFormat:
         """
         if self.vectorized:
             values = column(results, n)
-            _refuse_bad(values, values.tolist())
+            _refuse_bad(values)
             return Evaluation(values, None)
         if not self.has_blobs:
             return Evaluation(_scalars(results), None)
@@ -259,7 +259,7 @@ def _scalars(results: Sequence[Any]) -> FloatArray:
         if results[row] is None:
             hint = "is a return statement missing?"
         raise BadOutput(row, _shown(results[row]), hint) from None
-    _refuse_bad(values, results)
+    _refuse_bad(values)
     return values
 
 
@@ -307,6 +307,8 @@ def column(result: Any, n: int) -> FloatArray:
         If it has another shape, or is not real numbers.
 
     """
+    if type(result) is np.ndarray and result.shape == (n,) and result.dtype == np.float64:
+        return result.copy()  # as it should be: the less is done here the better
     hint = f"a vectorized log_prob takes theta (n, ndim) and returns shape (n,), here ({n},)"
     try:
         values = np.asarray(result)
@@ -322,8 +324,8 @@ def column(result: Any, n: int) -> FloatArray:
     return values.reshape(n).astype(np.float64)
 
 
-def _refuse_bad(values: FloatArray, results: Sequence[Any]) -> None:
-    bad = ~(values < np.inf)
-    if bad.any():
-        row = int(np.argmax(bad))
+def _refuse_bad(values: FloatArray) -> None:
+    good = values < np.inf
+    if not good.all():
+        row = int(np.argmin(good))
         raise BadOutput(row, "NaN" if np.isnan(values[row]) else "+inf")

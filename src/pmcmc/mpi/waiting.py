@@ -6,7 +6,7 @@ import contextlib
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ class TimeLedger:
             self._count()
             self._followed = threading.get_ident()
 
-    @contextlib.contextmanager
-    def at(self, what: str) -> Iterator[None]:
+    def at(self, what: str) -> contextlib.AbstractContextManager[None]:
         """Count the time of this thread, while the context is entered, for one thing.
 
         Parameters
@@ -46,18 +45,23 @@ class TimeLedger:
             One of ``SPENT``.
 
         """
+        return _Span(self, what)
+
+    def enter(self, what: str) -> None:
+        """Begin to count the time of this thread for one thing."""
         thread = threading.get_ident()
         with self._lock:
             self._count()
             self._at.setdefault(thread, []).append(what)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._count()
-                self._at[thread].pop()
-                if not self._at[thread]:
-                    del self._at[thread]
+
+    def leave(self) -> None:
+        """Go on to count for what was before."""
+        thread = threading.get_ident()
+        with self._lock:
+            self._count()
+            self._at[thread].pop()
+            if not self._at[thread]:
+                del self._at[thread]
 
     def seconds(self) -> dict[str, float]:
         """Return what was spent so far.
@@ -82,6 +86,21 @@ class TimeLedger:
             beside = (stack[-1] for stack in self._at.values())
             what = next((other for other in beside if other != WAITING), WAITING)
         self._seconds[what] += spent
+
+
+class _Span:
+    """A while of one thing; a class, since a generator takes longer than what is done here."""
+
+    __slots__ = ("_ledger", "_what")
+
+    def __init__(self, ledger: TimeLedger, what: str) -> None:
+        self._ledger, self._what = ledger, what
+
+    def __enter__(self) -> None:
+        self._ledger.enter(self._what)
+
+    def __exit__(self, *exc: object) -> None:
+        self._ledger.leave()
 
 
 class Backoff:

@@ -19,11 +19,15 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import h5py
-from rival_runs import SAMPLERS, judge
+from rival_runs import PROBLEMS, SAMPLERS, judge
+
+from pmcmc.model.walkers import few_nwalkers
 
 HERE = Path(__file__).parent
 MODEL = """
@@ -48,14 +52,14 @@ def mpiexec(ranks: int) -> list[str]:
     return [str(Path(sys.executable).parent / "mpiexec"), "-n", str(ranks)]
 
 
-def pmcmc(name: str, ranks: int, seconds: float) -> dict[str, Any]:
-    """Run pmcmc with its defaults."""
+def pmcmc(name: str, ranks: int, seconds: float, more: Sequence[str] = ()) -> dict[str, Any]:
+    """Run pmcmc with its defaults, and more options."""
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         (folder / "model.py").write_text(MODEL.format(here=str(HERE), name=name))
         command = [*mpiexec(ranks), sys.executable, "-m", "pmcmc", "model.py", "--no-progress"]
         command += ["--seed", "1", "--until-ess", "1000", "--until-rhat", "1.01"]
-        command += ["--max-time", f"{seconds + 20}s"]
+        command += ["--max-time", f"{seconds + 20}s", *more]
         env = os.environ | {"OMP_NUM_THREADS": "1"}
         subprocess.run(command, cwd=folder, env=env, capture_output=True, check=False)
         with h5py.File(folder / "model.h5") as file:
@@ -75,6 +79,12 @@ def pmcmc(name: str, ranks: int, seconds: float) -> dict[str, Any]:
         "r_hat_seconds": spent if done and worst <= 1.01 else None,
         "r_hat_evaluations": calls,
     }
+
+
+def with_few_walkers(name: str, ranks: int, seconds: float) -> dict[str, Any]:
+    """Run pmcmc with the walkers that `plan` advises on few ranks."""
+    nwalkers = few_nwalkers(PROBLEMS[name][1])
+    return pmcmc(name, ranks, seconds, ["--nwalkers", str(nwalkers)])
 
 
 def _twice(chain: Any) -> Any:
@@ -105,12 +115,15 @@ def shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
+OWN = {"pmcmc": pmcmc, "pmcmc, few walkers": with_few_walkers}
+
+
 def main() -> None:
     """Print a table of each problem and number of ranks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--problems", default="line,1 ms,uneven,vectorized")
     parser.add_argument("--ranks", default="1,2,4,8")
-    parser.add_argument("--samplers", default=",".join(["pmcmc", *SAMPLERS]))
+    parser.add_argument("--samplers", default=";".join([*OWN, *SAMPLERS]), help="with ; between")
     parser.add_argument("--seconds", type=float, default=120.0, help="at most, of sampling")
     parser.add_argument("--json", type=Path, help="write all figures there")
     args = parser.parse_args()
@@ -121,15 +134,13 @@ def main() -> None:
                 f"\n{name}, {ranks} ranks      s to ESS   s to R-hat  evaluations to both",
                 flush=True,
             )
-            for sampler in args.samplers.split(","):
+            for sampler in args.samplers.split(";"):
                 if (ranks > 1 and sampler in ALONE) or (ranks == 1 and sampler in NOT_ALONE):
                     continue
                 if name == "vectorized" and sampler in NO_POOL:
                     continue
-                run = pmcmc if sampler == "pmcmc" else None
-                found = run(name, ranks, args.seconds) if run else rival(
-                    sampler, name, ranks, args.seconds
-                )  # fmt: skip
+                run = OWN.get(sampler, partial(rival, sampler))
+                found = run(name, ranks, args.seconds)
                 if found is None:
                     continue
                 calls = max(found.get("ess_evaluations") or 0, found.get("r_hat_evaluations") or 0)

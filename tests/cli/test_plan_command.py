@@ -47,6 +47,14 @@ def test_fewer_walkers_are_named_where_they_are_quicker(plan):
     assert "--nwalkers" not in plan("m.py", "--ranks", "1", "--nwalkers", "32").stdout
 
 
+def test_walkers_that_the_model_gives_are_left(plan, tmp_path):
+    text = MODEL.replace("[0.1, 0.2]", "np.ones((32, 2)) + np.eye(32, 2)")
+    (tmp_path / "given.py").write_text("import numpy as np\n" + text)
+    done = plan("given.py", "--ranks", "1")
+    assert done.returncode == 0, done.stderr
+    assert "--nwalkers" not in done.stdout
+
+
 def test_advice_is_given_once(launch, tmp_path):
     """The shape of a function of microseconds leaves ranks idle; more ensembles would not."""
     done = launch(0, "-m", "pmcmc", "plan", "line", "--ranks", "8,64,256", cwd=tmp_path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from .. import streams
 from ..cores import count_cores
 from ..errors import ExitStatus
 from ..model.problem import Problem
-from ..model.walkers import default_nwalkers, few_nwalkers
+from ..model.walkers import default_nwalkers
 from ..options import RunOptions
 from ..planner.choose import most_ranks_worth
 from ..prepare.forecast import Forecast, Forecaster, network_of
@@ -57,13 +56,8 @@ def plan(
         rows = [forecaster.forecast(n) for n in ranks]
         doubled = [width * 2**i for i in range(_DOUBLED)]
         worth = most_ranks_worth(forecaster.seconds, doubled)
-        fewer = few_nwalkers(problem.ndim)
-        quicker = []
-        if not (options.nwalkers or problem.nwalkers) and fewer < nwalkers:
-            small = Forecaster(
-                problem, replace(options, nwalkers=fewer), call, system, tau, target_ess
-            )
-            quicker = [(n, small.seconds(n)) for n in ranks]
+        small = forecaster.with_few_walkers()
+        fewer = [] if small is None else [(small.nwalkers, n, small.seconds(n)) for n in ranks]
     memory = [memory_of(row.plan, problem, of_model) for row in rows]
     about = {
         "problem": problem.name,
@@ -73,7 +67,7 @@ def plan(
         "log_prob": {"mean": call.mean, "variation": call.variation, "row": call.row},
         "latency": system.latency,
         "most_ranks_worth": worth,
-        "fewer_walkers": [{"nwalkers": fewer, "ranks": n, "seconds": s} for n, s in quicker],
+        "fewer_walkers": [{"nwalkers": w, "ranks": n, "seconds": s} for w, n, s in fewer],
         "shapes": [_record(row, taken) for row, taken in zip(rows, memory, strict=True)],
     }
     if picture is not None:
@@ -88,8 +82,8 @@ def plan(
         print(json.dumps(about))
         return ExitStatus.DONE
     print(_text(problem, call, forecaster, rows, worth, tau, system.latency))
-    print(*_fewer_text(fewer, rows, quicker), sep="", end="")
-    print(_memory_text(memory))
+    for line in (*_fewer_text(rows, fewer), _memory_text(memory)):
+        print(line)
     if picture is not None:
         streams.tell(f"the picture is in {picture}")
     return ExitStatus.DONE
@@ -165,16 +159,16 @@ def _text(
 
 
 def _fewer_text(
-    fewer: int, rows: Sequence[Forecast], quicker: Sequence[tuple[int, float]]
+    rows: Sequence[Forecast], fewer: Sequence[tuple[int, int, float]]
 ) -> Iterator[str]:
     """Say for which ranks fewer walkers come to "enough" much sooner, and how soon."""
     told = [
         f"{duration_text(seconds)} on {count_text(n, 'rank')}"
-        for row, (n, seconds) in zip(rows, quicker, strict=False)
+        for row, (_, n, seconds) in zip(rows, fewer, strict=False)
         if seconds < _SOONER * row.choice.own.seconds
     ]
     if told:
-        yield f"--nwalkers {fewer} would take {some_text(told)}: fewer draws, and enough\n"
+        yield f"--nwalkers {fewer[0][0]} would take {some_text(told)}: fewer draws, and enough"
 
 
 def _here() -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..model.problem import Problem
+from ..model.walkers import few_nwalkers
 from ..mpi.timing import RankTimes, cost_of
 from ..options import RunOptions, check_width
 from ..planner.choose import Choice, choose
@@ -93,6 +94,7 @@ class Forecaster:
         moves: Moves | None = None,
     ) -> None:
         self._problem, self._options, self._call = problem, options, call
+        self._given = system, tau, target_ess, moves
         self._moves = choose_moves(problem, options) if moves is None else moves
         self.nwalkers = choose_nwalkers(problem, options, self._moves)
         self.width = options.ranks_per_evaluation or 1
@@ -159,6 +161,16 @@ class Forecaster:
         row = self.nwalkers * 8 * (self._problem.ndim + 1)
         size = plan.nensembles * (length.total // plan.thin_by * row + _STATE)
         return Forecast(plan, found, best, size)
+
+    def with_few_walkers(self) -> Forecaster | None:
+        """Return one for as many walkers as do on few ranks; None where their number is given."""
+        few = few_nwalkers(self._problem.ndim)
+        if self._options.nwalkers or self._problem.nwalkers or few >= self.nwalkers:
+            return None
+        if getattr(self._problem.initial, "ndim", 0) == 2:
+            return None
+        options = replace(self._options, nwalkers=few)
+        return Forecaster(self._problem, options, self._call, *self._given)
 
     def taken(self, plan: Plan, length: Length) -> float:
         """Return the wall time of a plan whose ensembles sample so long."""

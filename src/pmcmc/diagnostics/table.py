@@ -232,6 +232,11 @@ def text_within(value: float, sd: float) -> str:
     return f"{value:.{min(15, 2 + math.ceil(math.log10(size)))}e}"
 
 
+def tau_text(tau: float) -> str:
+    """Return an autocorrelation time: three figures, and no exponent up to a million steps."""
+    return f"{tau:.3g}" if tau < 999.5 else _count(tau)
+
+
 def _cells(row: Row, figures: int, kind: str) -> list[str]:
     """Return what a line shows; ``figures`` of sd and quantiles that are less the mean."""
     digits = _digits(row.sd)
@@ -240,7 +245,7 @@ def _cells(row: Row, figures: int, kind: str) -> list[str]:
     if _offset(row, kind):
         cells = [_exact(row.mean, row.sd), f"{row.sd:.{figures - 1}e}"]
         cells += [f"{q - row.mean:+.{figures - 1}e}" for q in values[2:]]
-    cells.append(f"{row.tau:.3g}" if row.tau < 999.5 else _count(row.tau))
+    cells.append(tau_text(row.tau))
     cells.append(_count(row.ess))
     cells.append(f"{row.r_hat:.3f}" if math.isfinite(row.r_hat) else "-")
     return [*cells, f"{row.mcse:.2g}" if math.isfinite(row.mcse) else "-"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._version import __version__
-from ..diagnostics.table import Row, text_within
+from ..diagnostics.table import Row, tau_text, text_within
 from ..diagnostics.verdict import Verdict
 from ..errors import PmcmcError
 from ..option_words import in_python
@@ -84,7 +84,7 @@ def _number(value: float, name: str, sd: float) -> str:
     if name.startswith("ess"):
         return f"{value:.0f}"
     if name in ("tau", "mcse"):
-        return f"{value:.3g}" if name == "tau" else f"{value:.2g}"
+        return tau_text(value) if name == "tau" else f"{value:.2g}"
     return f"{value:.3f}" if name == "r_hat" else text_within(value, sd)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ...diagnostics.estimators import autocorrelation
 from ...diagnostics.statistics import ChainStatistics
 from ...diagnostics.summary import Summary
+from ...diagnostics.table import tau_text
 from ..result import Result
 from .style import color, folded, rows
 
@@ -38,7 +39,7 @@ def draw_autocorrelation(
         ax.axhline(0, color="0.6", lw=0.6)
         if tau > 0:
             ax.axvline(tau, color="0.3", lw=0.8, ls="--")
-            text = f"tau = {tau:.3g} steps"
+            text = f"tau = {tau_text(tau)} steps"
             ax.text(0.98, 0.9, text, transform=ax.transAxes, ha="right", va="top", size=9)
         ax.set_ylabel(folded(labels[i]))
         ax.margins(x=0)

@@ -209,7 +209,8 @@ def test_a_walker_that_never_moved_can_be_looked_at():
     problem = pmcmc.Problem(lambda t: 0.0 if t[0] in start else -np.inf, ["a"], initial=start)
     result = pmcmc.run(problem, nsteps=10, burnin=2, seed=1)
     assert dict(plots.figures(result))
-    assert "never moved" in " ".join(result.verdict().lines)
+    assert not result.verdict().enough
+    assert "are lost: stuck" in " ".join(result.verdict().lines)
 
 
 def test_without_matplotlib_it_says_what_to_install(result, tmp_path, launch):

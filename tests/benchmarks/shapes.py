@@ -1,18 +1,20 @@
 """--mode auto beside every fixed shape of as many ensembles: wall time of the same draws.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/shapes.py [--ranks 2,4,8,16] [--seconds 6]
+    OMP_NUM_THREADS=1 python tests/benchmarks/shapes.py [--ranks 2,4,8,16] [--rounds 3]
     python tests/benchmarks/shapes.py --simulate
 
 A cheap log_prob; ones that sleep 1 ms, 20 ms, and an uneven time (lognormal, 20 ms on average); a
-vectorized one. Four ensembles of 32 walkers, as auto has by itself. "auto/best" is its time
-over that of the best fixed number of teams in the same round; at most 1.1 is wanted. With
---simulate the planner's figures for 1 to 64 ranks, in place of runs. The machine should be idle.
+vectorized one. Four ensembles of 32 walkers, as auto has by itself. Times are medians of rounds,
+each of which begins with another shape; "auto/best" is auto's over the least of the fixed numbers
+of teams, and at most 1.1 is wanted. With --simulate the planner's figures for 1 to 64 ranks, in
+place of runs. The machine should be idle.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -84,23 +86,27 @@ def fixed(ranks: int) -> list[int]:
     return list(range(1, min(ranks, NENSEMBLES) + 1))
 
 
-def measure(ranks: list[int], seconds: float) -> None:
+def measure(names: list[str], ranks: list[int], seconds: float, rounds: int) -> None:
     """Print the table of real runs."""
-    for name, (text, _, rate) in PROBLEMS.items():
+    for name in names:
+        text, _, rate = PROBLEMS[name]
         for n in ranks:
             useful = min(n, 16) if rate < 1000 else 1
             steps = NENSEMBLES * max(10, round(seconds * rate * useful / NWALKERS / NENSEMBLES))
+            shapes = {0: [], **{t: ["--teams", str(t), "--nensembles", "4"] for t in fixed(n)}}
+            taken: dict[int, list[float]] = {t: [] for t in shapes}  # 0: auto
             with tempfile.TemporaryDirectory() as where:
                 folder = Path(where)
                 (folder / "model.py").write_text(text)
-                auto = seconds_of(folder, n, steps, [])
-                teams = {
-                    t: seconds_of(folder, n, steps, ["--teams", str(t), "--nensembles", "4"])
-                    for t in fixed(n)
-                }
-            best = min(teams.values())
+                for turn in range(rounds):
+                    order = list(shapes)
+                    for t in order[turn % len(order) :] + order[: turn % len(order)]:
+                        taken[t].append(seconds_of(folder, n, steps, shapes[t]))
+            teams = {t: statistics.median(some) for t, some in taken.items()}
+            auto = teams.pop(0)
             told = "  ".join(f"{t}: {s:.2f}" for t, s in teams.items())
-            print(f"{name:<11}{n:>5}  {auto:>7.2f} s {auto / best:>7.2f}   {told}", flush=True)
+            ratio = auto / min(teams.values())
+            print(f"{name:<11}{n:>5}  {auto:>7.2f} s {ratio:>7.2f}   {told}", flush=True)
 
 
 def simulate(ranks: list[int]) -> None:
@@ -126,7 +132,9 @@ def simulate(ranks: list[int]) -> None:
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--problems", default=",".join(PROBLEMS))
     parser.add_argument("--ranks", default="2,4,8,16")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="of a run, about")
     parser.add_argument("--simulate", action="store_true")
     args = parser.parse_args()
@@ -134,7 +142,8 @@ def main() -> None:
     if args.simulate:
         simulate([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64])
     else:
-        measure([int(n) for n in args.ranks.split(",")], args.seconds)
+        ranks = [int(n) for n in args.ranks.split(",")]
+        measure(args.problems.split(","), ranks, args.seconds, args.rounds)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pmcmc.engine.checking
 import pmcmc.engine.convergence
 import pmcmc.engine.progress
 from pmcmc.diagnostics.burnin import BurninCheck
+from pmcmc.engine.pace import Pace
 
 RUN = {"burnin": 10, "nwalkers": 8, "nensembles": 2, "seed": 1, "checkpoint": 0.05}
 
@@ -55,6 +56,14 @@ def test_what_is_lacking_and_the_time_to_it(problem, capsys):
 
 
 @pytest.mark.slow
+def test_ranks_that_sampled_on_during_a_check_are_not_said_to_be_late():
+    pace = Pace()
+    pace.open_ended, pace.burnin, pace.goal = True, 100, 500
+    pace.began = time.monotonic()
+    assert pace.left(550, 10.0) == "enough at about step 500, 5 s left"
+    assert pace.left(620, 10.0) == "checking whether step 500 was enough"
+
+
 def test_a_burnin_whose_end_nobody_knows_tells_its_step(capsys, monkeypatch):
     monkeypatch.setattr(pmcmc.engine.progress, "_FIRST_LINE", 0.01)
     monkeypatch.setattr(pmcmc.engine.progress, "_MOST", 0.01)

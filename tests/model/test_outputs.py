@@ -188,6 +188,18 @@ def test_a_later_result_of_another_form_is_refused_with_its_row(first, second, w
     assert (caught.value.row, caught.value.what) == (2, what)
 
 
+@pytest.mark.parametrize("value", [-np.inf, np.float64(-np.inf), np.array(-np.inf)])
+def test_blobs_are_not_asked_of_a_model_that_is_impossible(value):
+    returns = OutputFormat([("a", float), ("n", int)], vectorized=False)
+    returns.infer_from((1.0, 2.0, 3))
+    found = returns.to_arrays([(1.0, 2.0, 3), value], 2)
+    assert found.log_prob.tolist() == [1.0, -np.inf]
+    assert found.blobs[1].tolist() == (0.0, 0)
+    plain = OutputFormat(None, vectorized=False)
+    plain.infer_from((1.0, 2.0, 3.0))
+    assert np.isnan(plain.to_arrays([value, (1.0, 2.0, 3.0)], 2).blobs[0]).all()
+
+
 @pytest.mark.parametrize("rest", [[np.zeros(2), np.zeros(3)], [np.zeros(3), np.zeros(3)]])
 def test_vector_blobs_of_another_length_are_refused(rest):
     returns = OutputFormat(None, vectorized=False)

@@ -189,6 +189,13 @@ def test_a_model_that_does_not_load_says_why(text, message, tmp_path):
         assert "importlib" not in str(caught.value)
 
 
+def test_a_file_that_is_no_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lc.txt").write_text("1 2\n")
+    with pytest.raises(UsageError, match=r"lc\.txt is no model: expected a \.py file"):
+        Problem.load("lc.txt")
+
+
 @pytest.mark.parametrize("name", ["nowhere.py", "folder/nowhere", "no_such_module", "a..b"])
 def test_a_model_that_is_not_there(name):
     with pytest.raises(UsageError, match="there is no model"):

@@ -223,7 +223,8 @@ def test_auto_takes_few_steps_and_given_ensembles_as_they_are():
 
 def test_an_open_ended_plan_is_told_in_words():
     told = dict(make_plan(4, nwalkers=8).describe())
-    assert told["ensembles"] == "4 of 8 walkers, each burn-in until settled + at most 50000 steps"
+    each = "burn-in until settled, then at most 50000 steps"
+    assert told["ensembles"] == f"4 of 8 walkers, each {each}"
     assert told["total"].startswith("until the draws are enough, at most 200000 steps")
     assert make_plan(4, nwalkers=8).evaluations() is None
     assert make_plan(4, nwalkers=8, nsteps=100, burnin=5).evaluations() == 8 * (100 + 20 + 4)

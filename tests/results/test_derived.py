@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 import pmcmc
-from pmcmc.errors import ModelError, StoreError, UsageError
+from pmcmc.errors import ModelError, PmcmcError, StoreError, UsageError
 from pmcmc.results.exports import export
 from pmcmc.results.plots import figures
 from pmcmc.results.report import report
@@ -252,7 +252,7 @@ def test_which_blobs_are_derived(more, returned, names):
     [
         (
             {"derived": ["a"]},
-            r"derived gives 1 names \(a\), and log_prob returns 3 blobs that are",
+            r"derived gives 1 name \(a\), and log_prob returns 3 blobs of single",
         ),
         ({"derived": "abc"}, "derived is 'abc': expected a list of names"),
         ({"derived": ["a", "h", "c"]}, "derived names h, and there is a h already"),
@@ -269,10 +269,17 @@ def test_what_cannot_be_is_refused_before_any_work(more, said):
         pmcmc.run(made(**more), **RUN)
 
 
+@pytest.mark.parametrize("more", [{"derived": ["a"]}, {"blobs_dtype": [("a", float)]}])
+def test_a_prior_that_is_zero_wherever_it_is_tried_is_told_as_that(more):
+    def log_prior(theta):
+        return -np.inf
+
+    with pytest.raises(PmcmcError, match=r"wherever it was tried first.*log_prior"):
+        pmcmc.run(made(lambda t: (-t[2], 1.0), log_prior=log_prior, **more), **RUN)
+
+
 def test_derived_without_blobs_is_refused():
-    with pytest.raises(
-        ModelError, match=r"derived gives 1 names \(a\), and log_prob returns none"
-    ):
+    with pytest.raises(ModelError, match=r"derived gives 1 name \(a\), and log_prob returns none"):
         pmcmc.run(made(lambda t: -t[2], derived=["a"]), **RUN)
 
 

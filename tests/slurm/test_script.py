@@ -1,6 +1,7 @@
 """The Slurm batch script: its text, its refusals, what bash makes of it with stubs for Slurm."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import pmcmc
+from pmcmc import streams
 from pmcmc._version import __version__
 from pmcmc.cli import main as cli
 from pmcmc.cli import parsing
@@ -513,7 +516,8 @@ def test_a_signal_does_not_change_the_status_of_the_run(bash, status):
     [
         ({"ranks": 0}, "ranks: expected a whole number of at least 1, got 0"),
         ({"ranks": "x"}, "ranks: expected a whole number of at least 1, got 'x'"),
-        ({"time": "4h"}, "time: expected a time such as 4:00:00, 1-12:00:00 .* got '4h'"),
+        ({"time": "4w"}, "time: expected a time such as 3h50m, .* got '4w'"),
+        ({"time": "4.5"}, "time: expected a time such as 4:00:00, 4h, 1-12:00:00 .* got '4.5'"),
         ({"time": "0:00"}, "time: expected .* above 0, got '0:00'"),
         ({"time": True}, "time: expected text on one line.*got True"),
         ({"partition": "a b"}, "partition: expected a name, without spaces or quotes, got 'a b'"),
@@ -594,6 +598,13 @@ def test_times_as_slurm_writes_them(text, seconds):
     assert in_seconds(text) == seconds
 
 
+@pytest.mark.parametrize(
+    ("text", "time"), [("4h", "4:00:00"), ("3h50m", "3:50:00"), ("90m", "1:30:00"), ("90", "90")]
+)
+def test_times_in_words_are_written_as_slurm_wants_them(text, time):
+    assert for_sbatch(script("model.py", {"time": text}))["time"] == time
+
+
 @pytest.mark.parametrize("array", ["0", "0-9", "1,3,5-7", "0-15:4", "0-15%4", "1,2-8:2%10"])
 def test_arrays_as_slurm_writes_them(array):
     assert for_sbatch(script("model.py", {"array": array}))["array"] == array
@@ -627,6 +638,29 @@ def test_the_command_prints_the_script(command, monkeypatch):
     assert text == script("model.py", {"mpi": "mpich", "venv": "mine"})
 
 
+@pytest.mark.parametrize(
+    ("seed", "told"),
+    [("3", "model.h5 is there: the job goes on from it"), ("4", "would fail: .*seed is 4, and 3")],
+)
+def test_a_file_that_is_there_is_told_of_at_the_terminal(
+    tmp_path, monkeypatch, capsys, seed, told
+):
+    def log_prob(theta):
+        return -0.5 * float(theta @ theta)
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.py").write_text("")
+    problem = pmcmc.Problem(log_prob, parameters=["a"], initial=[0.1])
+    pmcmc.run(problem, nsteps=20, nensembles=1, burnin=0, nwalkers=8, seed=3, output="model.h5")
+    monkeypatch.setattr(streams, "is_terminal", lambda error=True: True)
+    cli.main(["slurm", "model.py", "--seed", seed])
+    assert re.search(told, capsys.readouterr().err)
+    if "fail" in told:
+        with pytest.raises(UsageError, match="seed is 4, and 3 in the file"):
+            pmcmc.submit("model.py", seed=4)
+        assert not (tmp_path / "model.job.sh").exists()
+
+
 def test_the_command_reads_the_config_file(command, tmp_path):
     (tmp_path / "pmcmc.toml").write_text('model = "model.py"\nnsteps = 70\nmax_time = "90m"\n')
     text = command("--ranks", "3")
@@ -639,7 +673,7 @@ def test_the_command_reads_the_config_file(command, tmp_path):
     [
         (["model.py", "--rank", "3"], r"no option --rank \(did you mean --ranks\?\)"),
         (["none.py"], "there is no model file none.py"),
-        (["model.py", "--time", "4h"], "time: expected"),
+        (["model.py", "--time", "4w"], "time: expected"),
         (["model.py", "other.py"], "one argument too many: other.py"),
     ],
 )

@@ -18,9 +18,9 @@ from .arguments import COMMANDS
 _EPILOG = """\
 `run` is implied: python -m pmcmc model.py --nsteps 1000. Without MODEL it runs pmcmc.toml of this
 folder if there is one, else the built-in example `line`. On many ranks: mpiexec -n 16 python -m
-pmcmc model.py. Exit status: 0 done, 1 failed, 2 usage, 3 done but short of --until-ess or
---until-rhat, or without them and without --nsteps of enough draws, 75 stopped early by a signal
-or for lack of time, to be resumed with --resume.
+pmcmc model.py. Exit status: 0 done, 1 failed, 2 usage, 3 done but short of its goal (that of
+--until-ess and --until-rhat, else enough draws; --nsteps alone has none), 75 stopped early by a
+signal or for lack of time, to be resumed with --resume.
 """
 
 

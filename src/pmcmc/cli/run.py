@@ -121,8 +121,8 @@ def _elsewhere(others: tuple[tuple[int, float], ...], ranks: int, seconds: float
         for n, took in others
     )
     return (
-        f"the same draws would take {told} ({duration_text(seconds)} here, on "
-        f"{count_text(ranks, 'rank')})\n"
+        f"the same draws would take {told}, with a core each ({duration_text(seconds)} here, "
+        f"on {count_text(ranks, 'rank')})\n"
     )
 
 

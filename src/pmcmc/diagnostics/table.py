@@ -153,7 +153,7 @@ def parameters_table(
     if derived:
         lines.insert(1 + sampled, "derived:")
     if any(_offset(row, kind) for row in rows):
-        lines.append("quantiles with a sign: less the mean")
+        lines.append("quantiles with a sign: their difference from the mean")
     return "\n".join(lines)
 
 
@@ -269,7 +269,7 @@ def _digits(sd: float) -> int | None:
     if not math.isfinite(sd) or sd <= 0:
         return 4
     digits = 2 - math.floor(math.log10(sd))
-    return max(0, digits) if digits <= 6 else None
+    return max(0, digits) if digits <= 8 else None
 
 
 def _interval(row: Row, kind: str) -> tuple[float, ...]:

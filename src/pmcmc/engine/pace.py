@@ -134,6 +134,8 @@ class Pace:
         takes = duration_text(seconds)
         if self.goal is not None and self.burnin is not None:
             if self.open_ended:
+                if not seconds:  # ranks sample on while a check is worked out
+                    return f"checking whether step {self.goal} was enough"
                 return f"enough at about step {self.goal}, {takes} left"
             at = self._steps_to_goal(self.goal, self.burnin)
             if self.total is not None and done < at < self.total:

@@ -16,6 +16,7 @@ from ..model.parcel import TOKEN, write_problem
 from ..model.problem import Problem
 from ..option_words import in_python
 from ..options import check
+from ..prepare.resume import goes_on
 from ..results.loading import load
 from ..results.result import Result
 from ..slurm import job as queue
@@ -212,6 +213,8 @@ def submit_run(problem: Problem | str, job: dict[str, Any], run: dict[str, Any])
     name = problem.name if isinstance(problem, Problem) else models.stem(problem)
     output = Path(run.get("output") or f"{name}.h5").absolute()
     run["output"] = str(output)
+    if not job.get("array"):  # whose tasks have a file each
+        goes_on(output, run)
     job.setdefault("job_name", name.replace("/", "-") or "pmcmc")
     job.setdefault("output_log", str(output.with_name(f"{output.stem}-%j.log")))
     variables: dict[str, str] = {}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
+from ..text import count_text
 from .outputs import OutputFormat
 
 # of a scalar in one walker's blobs: its field, its number, or None where it is all of them
@@ -139,15 +140,23 @@ def name_derived(
     Raises
     ------
     ModelError
-        If there are not as many names as scalar blobs.
+        If there are not as many names as scalar blobs, or nothing shows how many there are.
 
     """
     found = scalars(returns)
+    if given is not None and returns.unknown:
+        raise ModelError(
+            "log_prob is -inf wherever it was tried first (at the start, or the medians of the "
+            f"priors and draws from them), so that nothing shows whether it returns "
+            f"{', '.join(given)}: is log_prior too narrow, or the start outside of it?"
+        )
     if given is not None and len(given) != len(found):
         blobs = ", ".join(name for name, _ in found)
-        there = f"{len(found)} blobs that are single numbers ({blobs})" if found else "none"
+        count = count_text(len(found), "blob")
+        there = f"{count} of single numbers ({blobs})" if found else "none"
         raise ModelError(
-            f"derived gives {len(given)} names ({', '.join(given)}), and log_prob returns {there}"
+            f"derived gives {count_text(len(given), 'name')} ({', '.join(given)}), and log_prob "
+            f"returns {there}"
         )
     if given is not None:
         return [(name, place) for name, (_, place) in zip(given, found, strict=True)]

@@ -81,6 +81,8 @@ def find(model: str) -> Path | None:
     if spec is None:
         if model.endswith((".h5", ".hdf5")):
             raise UsageError(f"{model} is no model; of draws: python -m pmcmc summary {model}")
+        if Path(model).exists():
+            raise UsageError(f"{model} is no model: expected a .py file")
         raise UsageError(
             f"there is no model {model!r}: expected a .py file, a module that can be imported, or "
             f"a built-in example ({', '.join(BUILTIN)})"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ..text import count_text
 from .blob_types import are_ascii, are_numeric, check_blobs_dtype, suggest_dtype
 from .rejects import Reject
 
@@ -106,6 +107,8 @@ class OutputFormat:
     ----------
     has_blobs : bool
         Whether there are blobs; known after ``infer_from``, as what follows.
+    unknown : bool
+        Whether nothing shows if there are any: log_prob was -inf, alone.
     dtype, shape : dtype, tuple of int
         Of one walker's blobs.
     blank : tuple
@@ -121,7 +124,7 @@ class OutputFormat:
     def __init__(self, blobs_dtype: Any, vectorized: bool) -> None:
         self.vectorized = vectorized
         self.given = None if blobs_dtype is None else check_blobs_dtype(blobs_dtype)
-        self.has_blobs = False
+        self.has_blobs = self.unknown = False
         self.dtype: np.dtype[Any] = np.dtype(np.float64)
         self.shape: tuple[int, ...] = ()
         self.blank: tuple[Any, ...] = ()  # blobs where the likelihood is not called
@@ -158,9 +161,13 @@ class OutputFormat:
                 "expected one number (is a sum missing?), or with blobs a tuple: return lp, a, b",
             )
         self.has_blobs = has_parts(result) and len(result) > 1 and np.size(result[0]) == 1
+        self.unknown = _is_impossible(result)
         if not self.has_blobs:
             if self.given is not None:
-                raise BadOutput(0, f"{result!r}", "blobs_dtype is given, so blobs are expected")
+                hint = "blobs_dtype is given, so blobs are expected"
+                if self.unknown:
+                    hint += "; wherever it was tried first: is the start outside of log_prior?"
+                raise BadOutput(0, f"{result!r}", hint)
             return
         blobs = tuple(result[1:])
         if self.given is None and not are_numeric(blobs):
@@ -199,7 +206,7 @@ class OutputFormat:
         Raises
         ------
         BadOutput
-            If one is NaN, +inf, or not of the form learnt.
+            If one is NaN, +inf, or not of the form learnt. Of -inf no blobs are asked.
 
         """
         if self.vectorized:
@@ -208,18 +215,20 @@ class OutputFormat:
             return Evaluation(values, None)
         if not self.has_blobs:
             return Evaluation(_scalars(results), None)
+        results = [self.rejected if _is_impossible(r) else r for r in results]
         for row, result in enumerate(results):
             if not has_parts(result):
                 raise BadOutput(row, f"{result!r} without blobs", self._expected())
             if len(result) != self._width:
-                raise BadOutput(row, f"{len(result) - 1} blobs", self._expected())
+                raise BadOutput(row, count_text(len(result) - 1, "blob"), self._expected())
         blobs = self._blob_array(results)
         if blobs.shape[1:] != self.shape:
             raise BadOutput(0, f"blobs of shape {blobs.shape[1:]}", self._expected())
         return Evaluation(_scalars([r[0] for r in results]), blobs)
 
     def _expected(self) -> str:
-        return f"the probe before the run returned {self._width - 1} blobs, of shape {self.shape}"
+        blobs = count_text(self._width - 1, "blob")
+        return f"the probe before the run returned {blobs}, of shape {self.shape}"
 
     def _blob_array(self, results: Sequence[Any]) -> npt.NDArray[Any]:
         try:
@@ -246,6 +255,11 @@ class OutputFormat:
 def has_parts(result: Any) -> bool:
     """Tell whether one result is a sequence, as with blobs, and not a number."""
     return isinstance(result, tuple | list) or (isinstance(result, np.ndarray) and result.ndim > 0)
+
+
+def _is_impossible(result: Any) -> bool:
+    """Tell whether a result is -inf alone: what blobs would be there is of no account."""
+    return not has_parts(result) and _is_number(result) and float(result) == -np.inf
 
 
 def _scalars(results: Sequence[Any]) -> FloatArray:
@@ -328,4 +342,5 @@ def _refuse_bad(values: FloatArray) -> None:
     good = values < np.inf
     if not good.all():
         row = int(np.argmin(good))
-        raise BadOutput(row, "NaN" if np.isnan(values[row]) else "+inf")
+        hint = "it is never taken for -inf: where a model is impossible, return -np.inf"
+        raise BadOutput(row, "NaN", hint) if np.isnan(values[row]) else BadOutput(row, "+inf")

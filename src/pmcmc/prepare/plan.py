@@ -168,8 +168,10 @@ class Plan:
         if self.idle:
             teams += f"; {self.idle} idle"
         steps = sorted(set(self.steps))
-        burnin = "burn-in until settled" if self.burnin is None else f"{self.burnin} burn-in"
-        each = f"{burnin} + {'at most ' if self.open_ended else ''}{span_text(steps)} steps"
+        first = (
+            "burn-in until settled, then" if self.burnin is None else f"{self.burnin} burn-in +"
+        )
+        each = f"{first} {'at most ' if self.open_ended else ''}{span_text(steps)} steps"
         if self.thin_by > 1:
             each += f" of {self.thin_by} moves"
         total = f"{self.nsteps} steps, {self.nsteps * self.nwalkers} draws in all"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError, StoreError, UsageError
@@ -108,6 +109,30 @@ def merge(found: Mapping[str, Any], reader: RunReader) -> RunOptions:
         kept["moves"] = None  # objects: the caller or the model gives them again
     kept = {k: v for k, v in kept.items() if k in OPTIONS and v is not None}
     return RunOptions(**{**kept, **of_file, **found})
+
+
+def goes_on(output: Path, found: Mapping[str, Any]) -> bool:
+    """Tell whether there is a file that a job would go on from.
+
+    Parameters
+    ----------
+    output : Path
+        Of the run.
+    found : mapping
+        The options given, as `options.check` returns them.
+
+    Raises
+    ------
+    UsageError
+        If it could not, the draws depending on an option that differs.
+    StoreError
+        If the file cannot be read.
+
+    """
+    if not output.is_file():
+        return False
+    merge(found, RunReader(output))
+    return True
 
 
 def _named(moves: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..option_values import Parse, choice, fail, switch, whole
+from ..option_values import Parse, choice, duration, fail, switch, whole
 from ..options import Option, unknown
 
 
@@ -37,8 +38,11 @@ def _like(pattern: str, expected: str) -> Parse:
 
 def _time(name: str, value: Any) -> str:
     text = one_line(name, value)
+    if re.search(r"\d[a-z]", text):  # 4h, as --max-time takes it
+        minutes, seconds = divmod(math.ceil(duration(name, text)), 60)
+        text = f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
     if not in_seconds(text):
-        expected = "a time such as 4:00:00, 1-12:00:00 (days-hours) or 90 (minutes), above 0"
+        expected = "a time such as 4:00:00, 4h, 1-12:00:00 (days-hours) or 90 (minutes), above 0"
         raise fail(name, expected, value)
     return text
 
@@ -82,7 +86,7 @@ _span = r"\d+(-\d+(:[1-9]\d*)?)?"
 _ALL = (
     Option("ranks", whole(1), 16, "N", "MPI ranks"),
     Option(
-        "time", _time, "1:00:00", "TIME", "limit of one job: 4:00:00, 1-12:00:00, 90 (minutes)"
+        "time", _time, "1:00:00", "TIME", "limit of one job: 4:00:00, 4h, 1-12:00:00, 90 (minutes)"
     ),
     Option("partition", _name, None, "P", "partition (queue)"),
     Option("account", _name, None, "A", "account that pays"),

@@ -250,6 +250,20 @@ def test_ranks_that_are_alike_go_on_and_rounding_is_noted(launch, model, tmp_pat
     assert ("log_prob differs by" in done.stdout) == noted, done.stdout
 
 
+def test_a_dry_run_tells_where_priors_begin_and_end(launch, model, tmp_path):
+    name = model(
+        "from pmcmc import stats\n"
+        "parameters = {'a': stats.uniform(0.02, 0.05), 'b': stats.norm(0, 2)}\n"
+        "parameters |= {f'c{i}': stats.expon(1) for i in range(40)}\n"
+        "def log_likelihood(theta): return 0.0\n"
+    )
+    done = launch(1, "-m", "pmcmc", name, "--dry-run", cwd=tmp_path, timeout=60)
+    assert "  prior      a: stats.uniform(0.02, 0.05), from 0.02 to 0.07\n" in done.stdout, done
+    assert "  prior      b: stats.norm(0, 2)\n" in done.stdout
+    assert "  prior      c37: stats.expon(1, 1), from 1\n" in done.stdout
+    assert "  prior      ... and 2 more\n" in done.stdout
+
+
 def test_a_failed_run_leaves_no_file_behind(launch, model, tmp_path):
     name = model(MODELS["start"].format(who="True", how="raise ValueError('no')"))
     done = launch(2, "-m", "pmcmc", name, cwd=tmp_path, timeout=60)

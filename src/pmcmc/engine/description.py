@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ..model.problem import Problem
     from ..prepare.setup import Setup
 
+_PRIORS = 40  # that a dry run tells of
+
 
 def describe(problem: Problem, setup: Setup, total: int | None) -> Iterator[str]:
     """Say what a run will do.
@@ -36,6 +38,12 @@ def describe(problem: Problem, setup: Setup, total: int | None) -> Iterator[str]
     plan, header, options = setup.plan, setup.header, setup.options
     hosts = count_text(setup.hosts, "host")
     yield f"pmcmc {__version__}: {problem.name}, {_names(problem.names)}"
+    if options.dry_run:  # scipy's width of a uniform prior is easily taken for its upper bound
+        priors = list(zip(problem.names, problem.priors, problem.bounds(), strict=False))
+        for name, prior, ends in priors[:_PRIORS]:
+            yield f"  {'prior':<10} {name}: {prior.describe()}{_range(*ends)}"
+        if more := len(priors[_PRIORS:]):
+            yield f"  {'prior':<10} ... and {more} more"
     for label, text in plan.describe():
         yield f"  {label:<10} {text}" + (f", on {hosts}" if label == "ranks" else "")
     moves = options.moves or ("auto" if problem.moves is None else "those of the model")
@@ -59,6 +67,13 @@ def describe(problem: Problem, setup: Setup, total: int | None) -> Iterator[str]
 
 def _names(names: tuple[str, ...]) -> str:
     return f"{count_text(len(names), 'parameter')} ({some_text(names, 6)})"
+
+
+def _range(low: float | None, high: float | None) -> str:
+    """Say between which values a prior is not zero."""
+    above = "" if low is None else f" from {low:.6g}"
+    below = "" if high is None else f" to {high:.6g}"
+    return f",{above}{below}" if above or below else ""
 
 
 def _cost(setup: Setup, vectorized: bool) -> str:

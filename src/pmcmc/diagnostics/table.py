@@ -239,7 +239,7 @@ def tau_text(tau: float) -> str:
 
 def _cells(row: Row, figures: int, kind: str) -> list[str]:
     """Return what a line shows; ``figures`` of sd and quantiles that are less the mean."""
-    digits = _digits(row.sd)
+    digits = _narrow(_digits(row.sd))
     values = (row.mean, row.sd, *_interval(row, kind))
     cells = [_number(v, digits) for v in values]
     if _offset(row, kind):
@@ -272,6 +272,11 @@ def _digits(sd: float) -> int | None:
     return max(0, digits) if digits <= 8 else None
 
 
+def _narrow(digits: int | None) -> int | None:
+    """Return the decimals of a table: from the seventh on two figures of the sd do."""
+    return digits if digits is None or digits <= 6 else digits - 1
+
+
 def _interval(row: Row, kind: str) -> tuple[float, ...]:
     return tuple(getattr(row, name) for name in KINDS[kind].fields)
 
@@ -279,7 +284,7 @@ def _interval(row: Row, kind: str) -> tuple[float, ...]:
 def _offset(row: Row, kind: str) -> bool:
     """Tell whether the digits that matter would not fit, the values being far from zero."""
     low, _, high = _interval(row, kind)
-    digits, most = _digits(row.sd), max(abs(low), abs(high))
+    digits, most = _narrow(_digits(row.sd)), max(abs(low), abs(high))
     return not _fits(most, digits) and math.isfinite(row.sd) and most >= 10 * row.sd > 0
 
 

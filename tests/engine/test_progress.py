@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ import pmcmc.engine.convergence
 import pmcmc.engine.progress
 from pmcmc.diagnostics.burnin import BurninCheck
 from pmcmc.engine.pace import Pace
+from pmcmc.launch.display import state_text
+from pmcmc.storage.progress_record import ProgressRecord
 
 RUN = {"burnin": 10, "nwalkers": 8, "nensembles": 2, "seed": 1, "checkpoint": 0.05}
 
@@ -62,6 +65,11 @@ def test_ranks_that_sampled_on_during_a_check_are_not_said_to_be_late():
     pace.began = time.monotonic()
     assert pace.left(550, 10.0) == "enough at about step 500, 5 s left"
     assert pace.left(620, 10.0) == "checking whether step 500 was enough"
+    record = ProgressRecord(steps=620, goal=500, seconds_left=0.0)
+    assert state_text(record) == "checking whether step 500 was enough"
+    assert list(record.lines())[1] == "checking whether step 500 was enough"
+    assert "left" not in " ".join(record.lines())
+    assert state_text(replace(record, seconds_left=5.0)).endswith("500, 5 s left")
 
 
 def test_a_burnin_whose_end_nobody_knows_tells_its_step(capsys, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from ..storage.progress_record import goal_text
 from ..text import duration_text
 
 if TYPE_CHECKING:
@@ -134,9 +135,7 @@ class Pace:
         takes = duration_text(seconds)
         if self.goal is not None and self.burnin is not None:
             if self.open_ended:
-                if not seconds:  # ranks sample on while a check is worked out
-                    return f"checking whether step {self.goal} was enough"
-                return f"enough at about step {self.goal}, {takes} left"
+                return goal_text(self.goal, seconds)
             at = self._steps_to_goal(self.goal, self.burnin)
             if self.total is not None and done < at < self.total:
                 return f"about {takes} to the target"

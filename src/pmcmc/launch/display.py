@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import streams
-from ..storage.progress_record import ProgressRecord
+from ..storage.progress_record import ProgressRecord, goal_text
 from ..text import duration_text
 
 _RENEW = 1.0  # seconds between two views in a notebook
@@ -36,8 +36,7 @@ def state_text(record: ProgressRecord) -> str:
     elif record.in_burnin:
         parts.append(f"burn-in, step {record.step}")
     elif record.goal is not None and record.seconds_left is not None:
-        left = duration_text(record.seconds_left)
-        parts.append(f"enough at about step {record.goal}, {left} left")
+        parts.append(goal_text(record.goal, record.seconds_left))
     return "; ".join(parts)
 
 
@@ -101,7 +100,7 @@ def record_html(title: str, status: str, record: ProgressRecord) -> str:
     share = min(1.0, record.steps / record.total) if record.total else 0.0
     of = "" if record.total is None else f" of {record.total}"
     left = ""
-    if record.seconds_left is not None and status == "running":
+    if record.seconds_left and status == "running":
         left = f", {duration_text(record.seconds_left)} left"
     facts = [
         ("steps", f"{record.steps}{of}, {record.rate:.3g} per second{left}"),

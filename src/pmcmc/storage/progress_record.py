@@ -14,6 +14,16 @@ from .file import replace_whole
 from .lock_owner import read_start
 
 
+def goal_text(goal: int, seconds: float) -> str:
+    """Say at which kept step the draws may be enough, and in how many seconds.
+
+    Where that is past, ranks sample on while a check is worked out.
+    """
+    if not seconds:
+        return f"checking whether step {goal} was enough"
+    return f"enough at about step {goal}, {duration_text(seconds)} left"
+
+
 @dataclass(frozen=True)
 class ProgressRecord:
     """How far a run is.
@@ -80,10 +90,12 @@ class ProgressRecord:
     def lines(self) -> Iterator[str]:
         """Return it in words, for those who look at the run."""
         of = "" if self.total is None else f" of {self.total}"
-        left = "" if self.seconds_left is None else f"; {duration_text(self.seconds_left)} left"
+        left = f"; {duration_text(self.seconds_left)} left" if self.seconds_left else ""
         accepted = "" if self.acceptance is None else f"; acceptance {self.acceptance:.2f}"
         yield f"{self.steps}{of} steps, {self.rate:.3g} steps/s{left}{accepted}"
-        if self.goal is not None:
+        if self.goal is not None and self.seconds_left == 0:
+            yield goal_text(self.goal, 0.0)
+        elif self.goal is not None:
             yield f"enough at about step {self.goal} of each ensemble"
         if self.lacking:
             yield f"lacking: {self.lacking}"

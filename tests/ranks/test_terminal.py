@@ -63,7 +63,7 @@ def test_a_bar_on_the_terminal(launch, tmp_path, model, way):
     model(MODEL)
     status, said = on_a_terminal(words(launch, way), tmp_path)
     assert status == 0, said
-    assert "step/s" in said
+    assert " steps/s" in said
     assert "acceptance 0." in said
     assert said.count("\r") > 3
 
@@ -74,7 +74,7 @@ def test_a_bar_under_open_mpi(launch_openmpi, tmp_path, model, way):
     model(MODEL)
     status, said = on_a_terminal(words(launch_openmpi, way), tmp_path)
     assert status == 0, said
-    assert "step/s" in said
+    assert " steps/s" in said
 
 
 @pytest.mark.parametrize(("asked", "bar"), [(None, False), ("--progress", True)])
@@ -82,7 +82,7 @@ def test_in_a_pipe_only_where_it_is_asked_for(launch, tmp_path, model, asked, ba
     model(MODEL)
     done = launch(2, "-m", "pmcmc", *RUN, *([asked] if asked else []), cwd=tmp_path)
     assert done.returncode == 0, done
-    assert ("step/s" in done.stderr) == bar
+    assert (" steps/s" in done.stderr) == bar
 
 
 def test_in_a_file_there_are_lines(launch, tmp_path, model):

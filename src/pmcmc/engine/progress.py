@@ -195,7 +195,7 @@ class ProgressReporter:
         if self._terminal:
             state += [left] if left and pace.goal is not None else []
             if self._bar is None:
-                self._bar = tqdm(total=pace.total, initial=pace.before, unit="step", leave=False)
+                self._bar = tqdm(total=pace.total, initial=pace.before, unit=" steps", leave=False)
             self._bar.total = pace.total
             self._bar.set_postfix_str("; ".join(state), refresh=False)
             self._bar.update(done - self._bar.n)

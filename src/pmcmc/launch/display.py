@@ -68,7 +68,7 @@ class Bar:
         if self._bar is None:
             from tqdm.auto import tqdm
 
-            self._bar = tqdm(total=record.total, initial=record.steps, unit="step")
+            self._bar = tqdm(total=record.total, initial=record.steps, unit=" steps")
         if self._bar.total != record.total:
             self._bar.total = record.total
             if hasattr(self._bar, "reset_total"):

@@ -11,6 +11,7 @@ from .model.problem import Problem
 from .option_words import in_python
 from .options import OPTIONS, check
 from .results.result import Result
+from .tracebacks import warn
 
 if TYPE_CHECKING:
     from emcee.moves import Move
@@ -257,7 +258,10 @@ def _attend(run: Run, shown: bool | None) -> Result | None:
                 over = run.over(0.1)
                 bar.show(run.progress)
                 if over:
-                    return run.wait()
+                    result = run.wait()
+                    if pressed and result is None:
+                        warn("interrupted before the first commit: there are no draws")
+                    return result
             except KeyboardInterrupt:
                 pressed += 1
                 if pressed > 2:

@@ -284,6 +284,22 @@ def test_ctrl_c_gives_what_there_is_and_the_script_goes_on(tmp_path):
     assert_same_files(tmp_path / "x.h5", tmp_path / "y.h5")
 
 
+def test_ctrl_c_before_the_first_commit_is_told(monkeypatch):
+    """The ranks are real; that they have committed nothing is not left to chance."""
+    begun = pmcmc.start(problem(0.02), 2, **RUN)
+    over, presses = begun.over, [KeyboardInterrupt]
+
+    def press_once(timeout=0.0):
+        if presses:
+            raise presses.pop()
+        return over(timeout)
+
+    monkeypatch.setattr(begun, "over", press_once)
+    monkeypatch.setattr(begun, "wait", lambda: None)
+    with pytest.warns(RuntimeWarning, match="interrupted before the first commit"):
+        assert pmcmc.api._attend(begun, False) is None
+
+
 def test_the_ranks_of_a_process_that_was_killed_end_with_a_commit(tmp_path):
     process = script(tmp_path, 0.002, "x.h5")
     ranks = begun(process, tmp_path / "x.h5")

@@ -6,6 +6,7 @@ The order matters: numpy, which the command line imports, reads the number of th
 from __future__ import annotations
 
 import atexit
+import ctypes
 import errno
 import os
 import signal
@@ -120,7 +121,10 @@ def leave(status: int, error: PmcmcError | None = None) -> NoReturn:
     if "mpi4py.MPI" in sys.modules:
         sys.modules["mpi4py.MPI"].Finalize()
     streams.flush()
-    os._exit(status)
+    # not os._exit: MPICH takes leave of its launcher in a handler of C's exit, and a rank that has
+    # not is a failure. With the GIL held no thread of the model's runs on beside the handlers
+    ctypes.PyDLL(None).exit(status)
+    raise SystemExit(status)  # not reached
 
 
 if __name__ == "__main__":

@@ -126,12 +126,15 @@ import atexit
 atexit.register(lambda: open(f"ended-{os.getpid()}", "w").close())
 threading.Thread(target=time.sleep, args=(1000,), name="watcher").start()
 """
-    began = time.monotonic()
-    done = run(launch, tmp_path, model, "pass", ranks, head)
-    assert time.monotonic() - began < 30
-    assert done.returncode == 0, done
-    assert done.stderr == "pmcmc: a thread of the model runs on (watcher): it is left\n"
-    assert len(list(tmp_path.glob("ended-*"))) == max(1, ranks)
+    times = 5 if ranks else 1  # a rank that leaves too early is a failure now and then
+    for _ in range(times):
+        began = time.monotonic()
+        args = [*ARGS, "--overwrite"]
+        done = run(launch, tmp_path, model, "pass", ranks, head, args)
+        assert time.monotonic() - began < 30
+        assert done.returncode == 0, done
+        assert done.stderr == "pmcmc: a thread of the model runs on (watcher): it is left\n"
+    assert len(list(tmp_path.glob("ended-*"))) == times * max(1, ranks)
     assert pmcmc.load(tmp_path / "x.h5").status == "finished"
 
 

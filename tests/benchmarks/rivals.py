@@ -102,7 +102,7 @@ def rival(sampler: str, name: str, ranks: int, seconds: float) -> dict[str, Any]
     try:
         done = subprocess.run(
             [*command, str(seconds)], env=env, capture_output=True, text=True, check=True,
-            timeout=10 * seconds + 60,
+            timeout=3 * seconds + 60,
         )  # fmt: skip
         return dict(json.loads(done.stdout.strip().splitlines()[-1]))
     except (subprocess.SubprocessError, ValueError, IndexError) as exc:

@@ -48,15 +48,20 @@ class SnookerMove(emcee.moves.DESnookerMove):  # type: ignore[misc]
             Log of the factors by which the ratio of posteriors is to be multiplied.
 
         """
+        # plain arithmetic: np.linalg.norm and np.take_along_axis cost more than their few numbers
         n = len(s)
-        helpers = np.stack([part[random.randint(len(part), size=n)] for part in c[:3]], axis=1)
-        order = np.argsort(random.random_sample((n, 3)), axis=1)  # which of them is z
-        z, z1, z2 = np.moveaxis(np.take_along_axis(helpers, order[:, :, None], axis=1), 1, 0)
-        norms = np.linalg.norm(s - z, axis=1)
-        units = (s - z) / norms[:, None]
-        along = np.sum(units * (z1 - z2), axis=1)
+        helpers = np.empty((3, *s.shape))
+        for part, some in zip(c, helpers, strict=False):
+            some[:] = part[random.randint(len(part), size=n)]
+        order = random.random_sample((n, 3)).argsort(axis=1)  # which of them is z
+        z, z1, z2 = helpers[order.T, np.arange(n)]
+        away = s - z
+        norms = np.sqrt((away * away).sum(axis=1))
+        units = away / norms[:, None]
+        along = (units * (z1 - z2)).sum(axis=1)
         q = s + self.gammas * along[:, None] * units
-        factors = np.log(np.linalg.norm(q - z, axis=1)) - np.log(norms)
+        away = q - z
+        factors = np.log(np.sqrt((away * away).sum(axis=1))) - np.log(norms)
         return q, (s.shape[1] - 1.0) * factors
 
 

@@ -207,6 +207,18 @@ def test_no_other_teams_would_be_much_sooner(size, seconds):
     assert worst[chosen] < 1.1 * min(worst.values())
 
 
+@pytest.mark.parametrize("size", [8, 16])
+def test_where_ranks_share_cores_there_are_more_teams(size):
+    """For what emcee and messages take is slower there, and is shared by more roots."""
+
+    def teams(seconds, ranks_per_core):
+        made = make_plan(size, nwalkers=32, seconds=seconds, ranks_per_core=ranks_per_core)
+        return len(made.teams)
+
+    assert teams(2e-3, 1) < teams(2e-3, size / 2) == 4
+    assert teams(2e-2, 1) <= teams(2e-2, size / 2) <= 2  # beside which both are small
+
+
 @pytest.mark.parametrize("seconds", [1e-6, 1.0])
 def test_batches_of_a_vectorized_function_are_never_split_by_auto(seconds):
     for size in range(1, 20):

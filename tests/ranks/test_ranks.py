@@ -244,6 +244,22 @@ sys.exit(main())
 """
 
 
+ON_ONE_CORE = """
+import os, runpy
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+runpy.run_module("pmcmc", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_ranks_that_share_cores_form_more_teams(launch, tmp_path, model):
+    """Eight on one: where each had its own, two teams or one would do."""
+    text = "import time\nndim, initial = 2, [0, 0]\ndef log_prob(theta):\n    time.sleep(1e-3)\n"
+    args = [model(text + "    return -theta @ theta\n"), "--dry-run"]
+    done = launch(8, "-c", ON_ONE_CORE, *args, cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done
+    assert "8 (teams): 4 teams of 2 ranks" in done.stdout
+
+
 def test_a_batch_that_ends_between_two_looks_is_not_forgotten(launch, tmp_path, model):
     (tmp_path / "script.py").write_text(GIVES_WAY)
     args = f"run {model(FLOATS)} --seed 5 {ARGS['floats']} --mode pool --schedule demand"

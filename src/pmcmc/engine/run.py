@@ -152,9 +152,9 @@ def execute(
     with guard, caught if watch is None else contextlib.nullcontext():
         try:
             caught.raise_if_caught()
-            hosts, said = find_ranks(control, found.get("gpus", "auto"))
-            if said:
-                reporter.remark(said, told=False)
+            places = find_ranks(control, found.get("gpus", "auto"))
+            if places.remark:
+                reporter.remark(places.remark, told=False)
             keep_scratch(bool(found.get("keep_scratch")))
             with announced("loading the model and trying log_prob", reporter.say):
                 loading = named_call(f"loading the model{control.where}")
@@ -164,7 +164,7 @@ def execute(
                 surroundings.mend()
                 caught.renew()
                 guard.doing = problem.at
-                setup, group = agree(problem, found, control, output, caught, hosts)
+                setup, group = agree(problem, found, control, output, caught, places)
             for remark in setup.remarks:
                 reporter.warn(remark)
             shared = any(len(t.ranks) > 1 for t in setup.plan.teams)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,6 +92,16 @@ class SystemCost:
         ``look``; see `mpi.waiting.Backoff`.
         """
         return min(self.look, max(0.0, waited) / 4) / 2
+
+    def on_shared_cores(self, ranks_per_core: float) -> SystemCost:
+        """Return the costs where so many ranks share a core: each computes so much slower."""
+        slower = max(1.0, ranks_per_core)
+        return replace(
+            self,
+            message=slower * self.message,
+            batch=slower * self.batch,
+            walker=slower * self.walker,
+        )
 
     def step(self, rows: int) -> float:
         """Return the seconds of emcee's own for a batch of so many proposals."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from . import resume
 from .choices import check_rules, choose_moves, choose_nwalkers, config_of, origin_of
 from .earlier import read_earlier
 from .groups import join_group
+from .hosts import Places
 from .output import OutputClaim
 from .plan import Plan
 from .probe import Probe, compare, probe, probe_of_member
@@ -81,13 +82,21 @@ class Setup:
     hosts: int = 1
 
 
+@dataclass(frozen=True)
+class _Costs:
+    """What the shape goes by: seconds of log_prob, and how many ranks share a core."""
+
+    seconds: float
+    ranks_per_core: float
+
+
 def agree(
     problem: Problem,
     found: Mapping[str, Any],
     control: ControlChannel,
     output: OutputClaim,
     watch: SignalWatch,
-    hosts: Sequence[str],
+    places: Places,
 ) -> tuple[Setup, EvaluationGroup | None]:
     """Probe log_prob on every rank, and let rank 0 decide what all will do; collective.
 
@@ -105,8 +114,8 @@ def agree(
         Takes the lock of the output, on rank 0.
     watch : SignalWatch
         After the probe it only notes signals.
-    hosts : sequence of str
-        Of each rank.
+    places : Places
+        Of all ranks.
 
     Returns
     -------
@@ -123,7 +132,7 @@ def agree(
         On rank 0, if ranks differ, or an option, the model or the output cannot be used.
 
     """
-    early = _early_options(found, control, output)
+    early, hosts = _early_options(found, control, output), places.hosts
     problem.limit(early.on_error, early.log_prob_timeout)
     groups, group = join_group(problem, early.ranks_per_evaluation, hosts, control)
     together = groups.ranks if groups.width > 1 else ()
@@ -138,10 +147,10 @@ def agree(
 
     def decide(probes: list[Probe]) -> Setup:
         remarks = [compare(probes, problem), groups.remark]
-        seconds = max(one.seconds for one in probes)
+        costs = _Costs(max(one.seconds for one in probes), places.ranks_per_core)
         reader = output.claim(RunOptions(**found))
         if reader is None:
-            setup = _begin(problem, found, control.size, together, seconds)
+            setup = _begin(problem, found, control.size, together, costs)
             if setup.options.initial is not None:
                 path = None if output.place is None else output.place.path
                 began = read_earlier(Path(setup.options.initial), problem.names, path)
@@ -149,7 +158,7 @@ def agree(
         else:
             if not found.get("no_verify"):
                 resume.check_draws(reader)
-            setup = _go_on(problem, found, control, together, seconds, reader)
+            setup = _go_on(problem, found, control, together, costs, reader)
         remarks.append(output.remark)
         if output.place is not None and not setup.plan.open_ended:
             remarks.append(room_remark(setup.header, output.place.path))
@@ -191,13 +200,14 @@ def _plan(
     nwalkers: int,
     options: RunOptions,
     problem: Problem,
-    seconds: float,
+    costs: _Costs,
     moves: Moves,
 ) -> Plan:
     return make_plan(
         size,
         groups=groups,
-        seconds=seconds,
+        seconds=costs.seconds,
+        ranks_per_core=costs.ranks_per_core,
         vectorized=problem.vectorized,
         nwalkers=nwalkers,
         nsteps=options.nsteps,
@@ -215,13 +225,13 @@ def _begin(
     found: Mapping[str, Any],
     size: int,
     groups: tuple[tuple[int, ...], ...],
-    seconds: float,
+    costs: _Costs,
 ) -> Setup:
     """Decide on a new run."""
     options = RunOptions(**found)
     moves = choose_moves(problem, options)
     nwalkers = choose_nwalkers(problem, options, moves)
-    plan = _plan(size, groups, nwalkers, options, problem, seconds, moves)
+    plan = _plan(size, groups, nwalkers, options, problem, costs, moves)
     check_rules(options, plan)
     seed = options.seed if options.seed is not None else draw_seed()
     header = Header(
@@ -245,7 +255,7 @@ def _begin(
     looked_at(options.until_of, header.names, header.derived_names)  # raises if one is not there
     check_sizes(header)
     drawn, settled = options.seed is None, _needs_no_check(plan, options)
-    return Setup(plan, header, options, seconds, drawn, settled=settled)
+    return Setup(plan, header, options, costs.seconds, drawn, settled=settled)
 
 
 def _go_on(
@@ -253,14 +263,14 @@ def _go_on(
     found: Mapping[str, Any],
     control: ControlChannel,
     groups: tuple[tuple[int, ...], ...],
-    seconds: float,
+    costs: _Costs,
     reader: RunReader,
 ) -> Setup:
     """Decide on a run that goes on from a file."""
     options = resume.merge(found, reader)
     moves = choose_moves(problem, options)
     resume.check_problem(problem.settings() | {"moves": describe_moves(moves)}, reader)
-    plan = _plan(control.size, groups, reader.header.nwalkers, options, problem, seconds, moves)
+    plan = _plan(control.size, groups, reader.header.nwalkers, options, problem, costs, moves)
     # the number of ensembles is that of the file
     kept = tuple(remark.partition("; --nensembles")[0] for remark in plan.remarks)
     plan = replace(plan, remarks=kept)
@@ -293,7 +303,7 @@ def _go_on(
         plan,
         header,
         options,
-        seconds,
+        costs.seconds,
         drawn=False,
         steps=int(reader.steps.sum()),
         finished=finished,

@@ -31,6 +31,7 @@ def make_plan(
     teams: int | None = None,
     thin_by: int = 1,
     seconds: float = 0.0,
+    ranks_per_core: float = 1.0,
     vectorized: bool = False,
     groups: tuple[tuple[int, ...], ...] = (),
     splits: tuple[tuple[float, int], ...] = ((0.6, 2), (0.4, 4)),
@@ -59,6 +60,8 @@ def make_plan(
         Steps per kept one. Default: 1.
     seconds : float
         One evaluation of log_prob, for auto. Default: 0, it costs less than a message.
+    ranks_per_core : float
+        For auto. Default: 1, each has a core of its own.
     vectorized : bool
         Whether log_prob takes in many rows at once: auto never splits them. Default: False.
     groups : tuple of tuple of int
@@ -108,7 +111,8 @@ def make_plan(
     used = size
     if teams is None and mode == "auto":
         cost = 0.0 if vectorized else seconds
-        nteams = _nteams(size, nensembles, cost, Batches(nwalkers, splits))
+        system = SystemCost().on_shared_cores(ranks_per_core)
+        nteams = _nteams(size, nensembles, cost, Batches(nwalkers, splits), system)
         if vectorized or seconds <= _MESSAGE:
             used = nteams
     else:
@@ -146,7 +150,9 @@ def make_plan(
     )
 
 
-def _nteams(size: int, nensembles: int, seconds: float, batches: Batches) -> int:
+def _nteams(
+    size: int, nensembles: int, seconds: float, batches: Batches, system: SystemCost
+) -> int:
     """Return the number of teams that suits the cost of log_prob.
 
     Where ranks share out evenly one to an ensemble or more there is nothing to send. Else that of
@@ -161,7 +167,7 @@ def _nteams(size: int, nensembles: int, seconds: float, batches: Batches) -> int
     length, regrets = Length(0, _STEPS), dict.fromkeys(counts, 1.0)
     for spread in (0.0, 1.0):
         call = CallCost(lognormal(seconds, spread * seconds))
-        predictor = Predictor(batches, call, SystemCost())
+        predictor = Predictor(batches, call, system)
         taken = {t: predictor.predict(_shape(size, nensembles, t), length).seconds for t in counts}
         best = min(taken.values())
         regrets = {t: max(regret, taken[t] / best) for t, regret in regrets.items()}

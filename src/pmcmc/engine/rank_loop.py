@@ -13,6 +13,7 @@ from ..mpi.guard import ExitGuard
 from ..mpi.startup import abort, any_thread, at_once
 from ..mpi.timing import RankTimer
 from ..mpi.waiting import PATIENCE, wait_for
+from ..pool.schedule import Scheduler
 from ..pool.together import EvaluationGroup
 from ..prepare.output import OutputClaim
 from ..prepare.setup import Setup
@@ -118,15 +119,18 @@ class RankLoop:
         if group is not None and not group.is_root:
             self.member = Member(group, problem, control, self.clock, self.standby)
         if team is not None:
+            several = len(team.ensembles) > 1
+            # vectorized: one block of rows per rank and half-step
+            how = "static" if problem.vectorized else setup.options.schedule
+            scheduler = Scheduler(len(team.ranks), how, several, setup.ranks_per_core)
             self.evaluator = TeamEvaluator(
                 comm,
                 problem,
                 control,
                 self.clock,
                 self.standby,
-                setup.options.schedule,
+                scheduler,
                 setup.seconds,
-                several=len(team.ensembles) > 1,
                 rows=plan.nwalkers // 2,
                 threads=threads,
             )

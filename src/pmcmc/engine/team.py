@@ -56,12 +56,10 @@ class TeamEvaluator:
         Takes in the time in log_prob.
     standby : Standby
         Stands in for this rank meanwhile.
-    schedule : {"auto", "static", "demand"}
-        How rows are shared; see `schedule`.
+    scheduler : Scheduler
+        Chooses how rows are shared.
     seconds : float
         One evaluation, as the probe took.
-    several : bool
-        Whether the team has several ensembles.
     rows : int
         Of a batch, as a rule: half an ensemble.
     threads : bool
@@ -76,9 +74,8 @@ class TeamEvaluator:
         control: ControlChannel,
         clock: RankTimer,
         standby: Standby,
-        schedule: str = "auto",
+        scheduler: Scheduler,
         seconds: float = 0.0,
-        several: bool = False,
         rows: int = 16,
         threads: bool = True,
     ) -> None:
@@ -87,10 +84,8 @@ class TeamEvaluator:
         self.usual = seconds  # of one call of log_prob here
         self.size = comm.Get_size()
         self.dispatcher = Dispatcher(comm)
-        if problem.vectorized:
-            schedule = "static"  # one block of rows per rank and half-step
-        self.scheduler = Scheduler(self.size, schedule, several)
-        self.scheduler.observe([(1, seconds)])
+        self.scheduler = scheduler
+        scheduler.observe([(1, seconds)])
         self._rows = rows
         self._threads = threads
         self._quick = False

@@ -74,6 +74,8 @@ class SystemCost:
         Seconds of rank 0 for each ensemble in a commit.
     checkpoint : float
         Seconds between two commits.
+    ranks_per_core : float
+        As the scheduler is told.
 
     """
 
@@ -84,6 +86,7 @@ class SystemCost:
     walker: float = 2e-6
     commit: float = 5e-4
     checkpoint: float = 60.0
+    ranks_per_core: float = 1.0
 
     def late(self, waited: float) -> float:
         """Return how late, on average, a rank notices what ends a wait of so many seconds.
@@ -101,6 +104,7 @@ class SystemCost:
             message=slower * self.message,
             batch=slower * self.batch,
             walker=slower * self.walker,
+            ranks_per_core=slower,
         )
 
     def step(self, rows: int) -> float:

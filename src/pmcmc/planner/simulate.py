@@ -101,7 +101,10 @@ class TeamSimulation:
         self._batches, self._call, self._system = batches, call, system
         self._rng = np.random.default_rng(seed)
         self._scheduler = Scheduler(
-            width, "static" if call.vectorized else schedule, several=ensembles > 1
+            width,
+            "static" if call.vectorized else schedule,
+            several=ensembles > 1,
+            ranks_per_core=system.ranks_per_core,
         )
         self._scheduler.observe([(1, call.mean)])
         self._now = self._work = self._on_demand = 0.0

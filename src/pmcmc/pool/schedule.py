@@ -51,6 +51,9 @@ class Scheduler:
     several : bool
         Whether several batches are under way at once, so that ranks which a batch leaves over
         (6 tasks for 4 ranks) have work from another.
+    ranks_per_core : float
+        Where ranks share cores, messages and what is between batches take so many times as long.
+        Default: 1.
 
     Attributes
     ----------
@@ -59,8 +62,15 @@ class Scheduler:
 
     """
 
-    def __init__(self, size: int, schedule: str = "auto", several: bool = False) -> None:
+    def __init__(
+        self,
+        size: int,
+        schedule: str = "auto",
+        several: bool = False,
+        ranks_per_core: float = 1.0,
+    ) -> None:
         self.size, self.schedule, self.several = size, schedule, several
+        self._message, self._turn = ranks_per_core * MESSAGE, ranks_per_core * TURN
         self.mean = self.variance = math.nan
         self._weight = 0.0
 
@@ -121,7 +131,7 @@ class Scheduler:
         if not self.several:
             return used
         work = most * self.mean
-        return used * tasks / (self.size * most) * work / (work + TURN)
+        return used * tasks / (self.size * most) * work / (work + self._turn)
 
     def choose(self, tasks: int) -> Choice:
         """Return what to do with a batch.
@@ -143,9 +153,10 @@ class Scheduler:
             return Choice(demand=True)
         even = self.several and math.sqrt(max(self.variance, 0.0)) < EVEN * mean
         depth = 2 if mean < (SHORT_IF_EVEN if even else SHORT) else 1
-        chunk = 1 if mean > MESSAGE else min(math.ceil(MESSAGE / max(mean, 1e-7)), 50)
+        message = self._message
+        chunk = 1 if mean > message else min(math.ceil(message / max(mean, 1e-7)), 50)
         chunk = max(1, min(chunk, tasks // (4 * self.size)))
         if self.schedule == "demand":
             return Choice(True, chunk, depth)
-        on_demand = mean / (mean + MESSAGE / chunk)
+        on_demand = mean / (mean + message / chunk)
         return Choice(on_demand > self.static_efficiency(tasks), chunk, depth)

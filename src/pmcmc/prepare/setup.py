@@ -66,6 +66,8 @@ class Setup:
         Where walkers begin in place of the problem's ``initial``.
     hosts : int
         Number of hosts.
+    ranks_per_core : float
+        As `Places` tell it.
 
     """
 
@@ -80,6 +82,7 @@ class Setup:
     remarks: tuple[str, ...] = ()
     earlier: EarlierRun | None = None
     hosts: int = 1
+    ranks_per_core: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,8 @@ def agree(
         if output.place is not None and not setup.plan.open_ended:
             remarks.append(room_remark(setup.header, output.place.path))
         said = (*filter(None, remarks), *setup.remarks)
-        return replace(setup, hosts=len(set(hosts)), remarks=said)
+        crowd = places.ranks_per_core
+        return replace(setup, hosts=len(set(hosts)), ranks_per_core=crowd, remarks=said)
 
     def late(ranks: list[int]) -> None:
         where = some_text([f"rank {rank} (host {hosts[rank]})" for rank in ranks])

@@ -215,7 +215,7 @@ def test_where_ranks_share_cores_there_are_more_teams(size):
         made = make_plan(size, nwalkers=32, seconds=seconds, ranks_per_core=ranks_per_core)
         return len(made.teams)
 
-    assert teams(2e-3, 1) < teams(2e-3, size / 2) == 4
+    assert teams(1e-3, 1) < teams(1e-3, size / 2) == 4
     assert teams(2e-2, size / 2) <= 2  # beside which both are small
 
 

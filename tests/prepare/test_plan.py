@@ -216,6 +216,7 @@ def test_where_ranks_share_cores_there_are_more_teams(size):
         return len(made.teams)
 
     assert teams(1e-3, 1) < teams(1e-3, size / 2) == 4
+    assert teams(2e-3, 1) < teams(2e-3, size / 2) == 4
     assert teams(2e-2, size / 2) <= 2  # beside which both are small
 
 

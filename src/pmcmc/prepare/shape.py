@@ -157,7 +157,8 @@ def _nteams(
 
     Where ranks share out evenly one to an ensemble or more there is nothing to send. Else that of
     which the planner regrets least, at the worst, to have chosen it: whether log_prob always takes
-    as long as it took in a first try, or a lognormal time with as large a standard deviation.
+    as long as it took in a first try, or a lognormal time with as large a standard deviation; half
+    of it where ranks share cores, since one that waits leaves its core to others.
     """
     if seconds <= _MESSAGE or nensembles % size == 0:
         return min(size, nensembles)
@@ -165,7 +166,7 @@ def _nteams(
     if len(counts) > _TRIED:
         counts = sorted({round(n) for n in np.geomspace(counts[0], counts[-1], _TRIED)})
     length, regrets = Length(0, _STEPS), dict.fromkeys(counts, 1.0)
-    for spread in (0.0, 1.0):
+    for spread in (0.0, 1.0 if system.ranks_per_core == 1 else 0.5):
         call = CallCost(lognormal(seconds, spread * seconds))
         predictor = Predictor(batches, call, system)
         taken = {t: predictor.predict(_shape(size, nensembles, t), length).seconds for t in counts}

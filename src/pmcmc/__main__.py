@@ -87,7 +87,7 @@ def _attempt() -> tuple[int, PmcmcError | None]:
         text = f"stopped by {signalled.args[0]}"
         streams.tell(f"pmcmc: {text}", error=True)
         if comm is not None and comm.Get_size() > 1:
-            abort_with(comm, ExitStatus.STOPPED)
+            abort_with(ExitStatus.STOPPED)
         return ExitStatus.STOPPED, Interrupted(text)
     finally:
         watch.ignore_from_now_on()

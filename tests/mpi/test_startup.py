@@ -189,3 +189,21 @@ def test_numpy_loaded_too_early_is_said(monkeypatch):
         assert limit_threads(4, rank=0, env=env) is None
     assert limit_threads(4, rank=3, env=env) is None  # once is enough
     assert env == {}
+
+
+ABORT = """
+import time
+from pmcmc.mpi.startup import abort_with, world
+comm = world().Dup()
+comm.barrier()
+if comm.rank == 0:
+    abort_with(75)
+time.sleep(60)
+"""
+
+
+def test_a_job_that_is_aborted_ends_with_its_status(launch, tmp_path):
+    """Again and again: MPI_Abort on a communicator of its own gave 9 in one of three."""
+    (tmp_path / "abort.py").write_text(ABORT)
+    for _ in range(12):
+        assert launch(3, "abort.py", cwd=tmp_path).returncode == 75

@@ -35,9 +35,9 @@ def test_where_ranks_share_cores_fewer_tasks_go_out_on_demand():
     """Messages are slower there, and tasks of a millisecond are uneven for no other reason."""
     draws = np.random.default_rng(1).lognormal(-7, 0.9, size=500)
     assert measured(Scheduler(4), draws).choose(16).demand
-    assert not measured(Scheduler(4, ranks_per_core=8), draws).choose(16).demand
+    assert not measured(Scheduler(4, slowdown=8), draws).choose(16).demand
     longer = 50 * draws
-    assert measured(Scheduler(4, ranks_per_core=8), longer).choose(16).demand
+    assert measured(Scheduler(4, slowdown=8), longer).choose(16).demand
 
 
 def test_long_even_tasks_go_out_in_blocks_unless_ranks_would_be_left_over():

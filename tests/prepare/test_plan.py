@@ -5,7 +5,7 @@ import re
 import pytest
 
 from pmcmc.errors import UsageError
-from pmcmc.planner.costs import Batches, CallCost, SystemCost, lognormal
+from pmcmc.planner.costs import Batches, CallCost, SystemCost, lognormal, slowdown
 from pmcmc.planner.predict import Predictor, Shape
 from pmcmc.planner.steps import Length
 from pmcmc.prepare.shape import MOST_STEPS, make_plan
@@ -211,12 +211,12 @@ def test_no_other_teams_would_be_much_sooner(size, seconds):
 def test_where_ranks_share_cores_there_are_more_teams(size):
     """For what emcee and messages take is slower there, and is shared by more roots."""
 
-    def teams(seconds, ranks_per_core):
-        made = make_plan(size, nwalkers=32, seconds=seconds, ranks_per_core=ranks_per_core)
-        return len(made.teams)
+    def teams(seconds, ranks_per_core, busy=0.03):
+        slower = slowdown(ranks_per_core, seconds, busy)
+        return len(make_plan(size, nwalkers=32, seconds=seconds, slowdown=slower).teams)
 
     assert teams(1e-3, 1) < teams(1e-3, size / 2) == 4
-    assert teams(2e-3, 1) < teams(2e-3, size / 2) == 4
+    assert teams(2e-3, 1) < teams(2e-3, size / 2, busy=0.5) == 4
     assert teams(2e-2, size / 2) <= 2  # beside which both are small
 
 

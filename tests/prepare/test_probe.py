@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+import pytest
 
 import pmcmc
 from pmcmc.prepare.probe import probe
@@ -18,6 +19,18 @@ def test_a_first_call_that_compiles_is_not_taken_for_the_cost():
     found = probe(pmcmc.Problem(log_prob, ["a"], initial=np.zeros(1)), "")
     assert len(calls) == 2
     assert 0.002 <= found.seconds < 0.1
+    assert found.busy < 0.5  # it sleeps
+
+
+def test_one_that_computes_is_busy():
+    def log_prob(theta):
+        until = time.process_time() + 0.01
+        while time.process_time() < until:
+            pass
+        return -0.5 * float(theta @ theta)
+
+    found = probe(pmcmc.Problem(log_prob, ["a"], initial=np.zeros(1)), "")
+    assert found.busy == pytest.approx(0.01 / found.seconds, rel=0.1)
 
 
 def test_a_quick_one_is_tried_more_often():

@@ -87,7 +87,7 @@ def doctor(
         if ranks.end(status) and ended:
             return status
         if ranks.size > 1:
-            abort_with(ranks.comm, status)
+            abort_with(status)
         os._exit(status)  # a thread hangs in the file system: an orderly end might wait for it
     except Signalled:
         if comm is not None and comm.Get_rank() > 0:

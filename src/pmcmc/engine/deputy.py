@@ -102,7 +102,7 @@ class Deputy:
             f"left; {kept}",
             error=True,
         )
-        abort_with(self._control.comm, ExitStatus.STOPPED)
+        abort_with(ExitStatus.STOPPED)
         raise SystemExit(ExitStatus.STOPPED)  # not reached
 
     def _commit(self) -> int:

@@ -122,7 +122,7 @@ class RankLoop:
             several = len(team.ensembles) > 1
             # vectorized: one block of rows per rank and half-step
             how = "static" if problem.vectorized else setup.options.schedule
-            scheduler = Scheduler(len(team.ranks), how, several, setup.ranks_per_core)
+            scheduler = Scheduler(len(team.ranks), how, several, setup.slowdown)
             self.evaluator = TeamEvaluator(
                 comm,
                 problem,

@@ -241,7 +241,7 @@ def _work(
             f"pmcmc: log_prob has not returned, and is left: {some_text(coordinator.kept(), 3)}",
             error=True,
         )
-        comm_module.abort_with(control.comm, ExitStatus.STOPPED)
+        comm_module.abort_with(ExitStatus.STOPPED)
 
     if control.rank == 0:
         deadline = Deadline(setup.options.max_time, began)

@@ -225,20 +225,21 @@ def where(comm: Comm) -> str:
 
 def abort(error: PmcmcError | str) -> NoReturn:
     """Print an error and end every rank at once: the last resort."""
-    from mpi4py import MPI
-
     streams.tell(f"pmcmc: error: {error}", error=True)
     status = exit_status(error)
-    abort_with(MPI.COMM_WORLD, status)
+    abort_with(status)
     raise SystemExit(status)  # not reached
 
 
-def abort_with(comm: Comm, status: int) -> None:
+def abort_with(status: int) -> None:
     """End every rank at once, with what was said before let out by the launcher."""
+    from mpi4py import MPI
+
     streams.flush()
     time.sleep(LET_OUT)
     ExitGuard.release()
-    comm.Abort(status)
+    # of another communicator MPICH's launcher often returns the status of a rank that it killed
+    MPI.COMM_WORLD.Abort(status)
 
 
 def any_thread(beside_model: bool = False) -> bool:

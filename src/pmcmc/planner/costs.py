@@ -12,6 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     from .._types import FloatArray
 
+_OWN_CPU = 2e-4  # seconds of CPU that pmcmc takes for an evaluation: 1 to 6e-4 measured
+
 
 @dataclass(frozen=True)
 class CallCost:
@@ -74,8 +76,8 @@ class SystemCost:
         Seconds of rank 0 for each ensemble in a commit.
     checkpoint : float
         Seconds between two commits.
-    ranks_per_core : float
-        As the scheduler is told.
+    slowdown : float
+        How many times as long messages and emcee take as on a core of their own.
 
     """
 
@@ -86,7 +88,7 @@ class SystemCost:
     walker: float = 2e-6
     commit: float = 5e-4
     checkpoint: float = 60.0
-    ranks_per_core: float = 1.0
+    slowdown: float = 1.0
 
     def late(self, waited: float) -> float:
         """Return how late, on average, a rank notices what ends a wait of so many seconds.
@@ -96,15 +98,14 @@ class SystemCost:
         """
         return min(self.look, max(0.0, waited) / 4) / 2
 
-    def on_shared_cores(self, ranks_per_core: float) -> SystemCost:
-        """Return the costs where so many ranks share a core: each computes so much slower."""
-        slower = max(1.0, ranks_per_core)
+    def slowed(self, slowdown: float) -> SystemCost:
+        """Return the costs where a rank computes so many times as long; see `slowdown`."""
         return replace(
             self,
-            message=slower * self.message,
-            batch=slower * self.batch,
-            walker=slower * self.walker,
-            ranks_per_core=slower,
+            message=slowdown * self.message,
+            batch=slowdown * self.batch,
+            walker=slowdown * self.walker,
+            slowdown=slowdown,
         )
 
     def step(self, rows: int) -> float:
@@ -140,6 +141,27 @@ class Batches:
         """Return how many batches a step has on average."""
         total = sum(weight for weight, _ in self.splits)
         return sum(weight * parts for weight, parts in self.splits) / total
+
+
+def slowdown(ranks_per_core: float, seconds: float, busy: float) -> float:
+    """Return how many times as long a rank computes as on a core of its own.
+
+    A core that is busy for a share r of the time, and serves all that want it by turns, takes
+    1 / (1 - r) times as long for each (processor sharing: Kleinrock, Queueing Systems, vol. 2,
+    1976, section 4.4); no more than as many times as ranks share it.
+
+    Parameters
+    ----------
+    ranks_per_core : float
+        1, or more.
+    seconds : float
+        An evaluation of log_prob on a rank.
+    busy : float
+        The share of it that is CPU time; little, where log_prob waits for something else.
+
+    """
+    load = ranks_per_core * (busy + _OWN_CPU / max(seconds, _OWN_CPU))
+    return min(ranks_per_core, 1 / (1 - load)) if load < 1 else ranks_per_core
 
 
 def lognormal(mean: float, sd: float, n: int = 512) -> tuple[float, ...]:

@@ -104,7 +104,7 @@ class TeamSimulation:
             width,
             "static" if call.vectorized else schedule,
             several=ensembles > 1,
-            ranks_per_core=system.ranks_per_core,
+            slowdown=system.slowdown,
         )
         self._scheduler.observe([(1, call.mean)])
         self._now = self._work = self._on_demand = 0.0

@@ -51,9 +51,9 @@ class Scheduler:
     several : bool
         Whether several batches are under way at once, so that ranks which a batch leaves over
         (6 tasks for 4 ranks) have work from another.
-    ranks_per_core : float
-        Where ranks share cores, messages and what is between batches take so many times as long.
-        Default: 1.
+    slowdown : float
+        Where ranks share cores: how many times as long messages, and what is between batches,
+        take. Default: 1.
 
     Attributes
     ----------
@@ -67,10 +67,10 @@ class Scheduler:
         size: int,
         schedule: str = "auto",
         several: bool = False,
-        ranks_per_core: float = 1.0,
+        slowdown: float = 1.0,
     ) -> None:
         self.size, self.schedule, self.several = size, schedule, several
-        self._message, self._turn = ranks_per_core * MESSAGE, ranks_per_core * TURN
+        self._message, self._turn = slowdown * MESSAGE, slowdown * TURN
         self.mean = self.variance = math.nan
         self._weight = 0.0
 

@@ -36,6 +36,8 @@ class Probe:
         At the last of them.
     seconds : float
         One evaluation.
+    busy : float
+        The share of it that is CPU time of this process.
     follows : bool
         Whether this rank only takes part in evaluations of another: it has nothing of ``blobs``
         and what stands below that.
@@ -49,6 +51,7 @@ class Probe:
     coords: npt.NDArray[np.float64]
     log_prob: float
     seconds: float
+    busy: float = 0.0
     follows: bool = False
 
     def value(self, i: int) -> float:
@@ -83,7 +86,7 @@ def probe(problem: Problem, where: str) -> Probe:
     Returns
     -------
     Probe
-        Its seconds are those of the quickest evaluation.
+        Its seconds, and how busy it was, are those of the quickest evaluation.
 
     Raises
     ------
@@ -91,16 +94,18 @@ def probe(problem: Problem, where: str) -> Probe:
         If log_prob fails.
 
     """
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     coords, value = problem.probe(where)
     seconds = spent = time.perf_counter() - started
-    tries = 1
+    busy, tries = (time.process_time() - cpu) / max(spent, 1e-9), 1
     while spent < _QUICK or (tries == 1 and spent < _AGAIN):
         tries += 1
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         problem.evaluate(coords[-1:], where=where)
         took = time.perf_counter() - started
-        seconds, spent = min(seconds, took), spent + took
+        spent += took
+        if took < seconds:
+            seconds, busy = took, (time.process_time() - cpu) / max(took, 1e-9)
     known = probe_of_member(problem)
     return replace(
         known,
@@ -108,6 +113,7 @@ def probe(problem: Problem, where: str) -> Probe:
         coords=coords,
         log_prob=value,
         seconds=seconds,
+        busy=busy,
         follows=False,
     )
 

@@ -17,6 +17,7 @@ from ..errors import StoreError
 from ..model.problem import Problem
 from ..mpi.control import ControlChannel
 from ..options import RunOptions
+from ..planner.costs import slowdown
 from ..pool.together import EvaluationGroup
 from ..sampler.earlier import EarlierRun
 from ..sampler.moves import Moves, describe_moves
@@ -66,8 +67,8 @@ class Setup:
         Where walkers begin in place of the problem's ``initial``.
     hosts : int
         Number of hosts.
-    ranks_per_core : float
-        As `Places` tell it.
+    slowdown : float
+        Of a rank that shares a core; see `costs.slowdown`.
 
     """
 
@@ -82,15 +83,15 @@ class Setup:
     remarks: tuple[str, ...] = ()
     earlier: EarlierRun | None = None
     hosts: int = 1
-    ranks_per_core: float = 1.0
+    slowdown: float = 1.0
 
 
 @dataclass(frozen=True)
 class _Costs:
-    """What the shape goes by: seconds of log_prob, and how many ranks share a core."""
+    """What the shape goes by: seconds of log_prob, and how much slower a shared core is."""
 
     seconds: float
-    ranks_per_core: float
+    slowdown: float
 
 
 def agree(
@@ -150,7 +151,9 @@ def agree(
 
     def decide(probes: list[Probe]) -> Setup:
         remarks = [compare(probes, problem), groups.remark]
-        costs = _Costs(max(one.seconds for one in probes), places.ranks_per_core)
+        slowest = max(probes, key=lambda one: one.seconds)
+        slower = slowdown(places.ranks_per_core, slowest.seconds, slowest.busy)
+        costs = _Costs(slowest.seconds, slower)
         reader = output.claim(RunOptions(**found))
         if reader is None:
             setup = _begin(problem, found, control.size, together, costs)
@@ -166,8 +169,7 @@ def agree(
         if output.place is not None and not setup.plan.open_ended:
             remarks.append(room_remark(setup.header, output.place.path))
         said = (*filter(None, remarks), *setup.remarks)
-        crowd = places.ranks_per_core
-        return replace(setup, hosts=len(set(hosts)), ranks_per_core=crowd, remarks=said)
+        return replace(setup, hosts=len(set(hosts)), slowdown=slower, remarks=said)
 
     def late(ranks: list[int]) -> None:
         where = some_text([f"rank {rank} (host {hosts[rank]})" for rank in ranks])
@@ -211,7 +213,7 @@ def _plan(
         size,
         groups=groups,
         seconds=costs.seconds,
-        ranks_per_core=costs.ranks_per_core,
+        slowdown=costs.slowdown,
         vectorized=problem.vectorized,
         nwalkers=nwalkers,
         nsteps=options.nsteps,

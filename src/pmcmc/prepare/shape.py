@@ -31,7 +31,7 @@ def make_plan(
     teams: int | None = None,
     thin_by: int = 1,
     seconds: float = 0.0,
-    ranks_per_core: float = 1.0,
+    slowdown: float = 1.0,
     vectorized: bool = False,
     groups: tuple[tuple[int, ...], ...] = (),
     splits: tuple[tuple[float, int], ...] = ((0.6, 2), (0.4, 4)),
@@ -60,8 +60,8 @@ def make_plan(
         Steps per kept one. Default: 1.
     seconds : float
         One evaluation of log_prob, for auto. Default: 0, it costs less than a message.
-    ranks_per_core : float
-        For auto. Default: 1, each has a core of its own.
+    slowdown : float
+        Of a rank that shares a core, for auto. Default: 1, each has a core of its own.
     vectorized : bool
         Whether log_prob takes in many rows at once: auto never splits them. Default: False.
     groups : tuple of tuple of int
@@ -111,7 +111,7 @@ def make_plan(
     used = size
     if teams is None and mode == "auto":
         cost = 0.0 if vectorized else seconds
-        system = SystemCost().on_shared_cores(ranks_per_core)
+        system = SystemCost().slowed(slowdown)
         nteams = _nteams(size, nensembles, cost, Batches(nwalkers, splits), system)
         if vectorized or seconds <= _MESSAGE:
             used = nteams
@@ -166,7 +166,7 @@ def _nteams(
     if len(counts) > _TRIED:
         counts = sorted({round(n) for n in np.geomspace(counts[0], counts[-1], _TRIED)})
     length, regrets = Length(0, _STEPS), dict.fromkeys(counts, 1.0)
-    for spread in (0.0, 1.0 if system.ranks_per_core == 1 else 0.5):
+    for spread in (0.0, 1.0 if system.slowdown == 1 else 0.5):
         call = CallCost(lognormal(seconds, spread * seconds))
         predictor = Predictor(batches, call, system)
         taken = {t: predictor.predict(_shape(size, nensembles, t), length).seconds for t in counts}

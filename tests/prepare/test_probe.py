@@ -1,12 +1,13 @@
 """The first evaluation: what it costs."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import pmcmc
-from pmcmc.prepare.probe import probe
+from pmcmc.prepare.probe import probe, probe_of_member, slowest_host
 
 
 def test_a_first_call_that_compiles_is_not_taken_for_the_cost():
@@ -42,3 +43,15 @@ def test_a_quick_one_is_tried_more_often():
 
     assert probe(pmcmc.Problem(log_prob, ["a"], initial=np.zeros(1)), "").seconds < 1e-3
     assert len(calls) > 10
+
+
+def test_the_cost_is_that_of_the_slowest_host_and_not_of_a_rank_that_was_held_up():
+    problem = pmcmc.Problem(lambda theta: -0.5 * float(theta @ theta), ["a"], initial=np.zeros(1))
+    known = probe_of_member(problem)
+    probes = [known] + [
+        replace(known, host=host, seconds=seconds, follows=False)
+        for host, seconds in (("a", 9.0), ("a", 1.0), ("a", 1.1), ("b", 2.0), ("b", 2.1))
+    ]
+    assert slowest_host(probes).seconds == 2.0
+    assert slowest_host(probes[1:4]).seconds == 1.1
+    assert slowest_host(probes[1:2]).seconds == 9.0

@@ -7,6 +7,7 @@ import json
 import math
 import socket
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -134,6 +135,19 @@ def probe_of_member(problem: Problem) -> Probe:
         seconds=0.0,
         follows=True,
     )
+
+
+def slowest_host(probes: Iterable[Probe]) -> Probe:
+    """Return the median rank's probe, by its seconds, of the host where that is longest.
+
+    Not that of the slowest rank: while ranks start, some are held up by others.
+    """
+    hosts: dict[str, list[Probe]] = {}
+    for one in probes:
+        if not one.follows:
+            hosts.setdefault(one.host, []).append(one)
+    sorts = [sorted(some, key=lambda one: one.seconds) for some in hosts.values()]
+    return max((some[(len(some) - 1) // 2] for some in sorts), key=lambda one: one.seconds)
 
 
 def _hash(data: bytes) -> str:

@@ -35,7 +35,7 @@ from .groups import join_group
 from .hosts import Places
 from .output import OutputClaim
 from .plan import Plan
-from .probe import Probe, compare, probe, probe_of_member
+from .probe import Probe, compare, probe, probe_of_member, slowest_host
 from .shape import make_plan
 from .sizes import check_sizes, room_remark
 
@@ -151,7 +151,7 @@ def agree(
 
     def decide(probes: list[Probe]) -> Setup:
         remarks = [compare(probes, problem), groups.remark]
-        slowest = max(probes, key=lambda one: one.seconds)
+        slowest = slowest_host(probes)
         slower = slowdown(places.ranks_per_core, slowest.seconds, slowest.busy)
         costs = _Costs(slowest.seconds, slower)
         reader = output.claim(RunOptions(**found))

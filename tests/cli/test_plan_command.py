@@ -57,7 +57,9 @@ def test_walkers_that_the_model_gives_are_left(plan, tmp_path):
 
 def test_advice_is_given_once(launch, tmp_path):
     """The shape of a function of microseconds leaves ranks idle; more ensembles would not."""
-    done = launch(0, "-m", "pmcmc", "plan", "line", "--ranks", "8,64,256", cwd=tmp_path)
+    quick = "parameters, initial = ['a'], [0.1]\ndef log_prob(theta): return -theta[0] ** 2\n"
+    (tmp_path / "quick.py").write_text(quick)  # of a microsecond, which a busy machine makes ten
+    done = launch(0, "-m", "pmcmc", "plan", "quick.py", "--ranks", "8,64,256", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("are idle, there being") == 1
     assert "on 8 ranks (and likewise on 64, 256): 4 of 8 ranks are idle" in done.stdout

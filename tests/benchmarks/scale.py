@@ -26,7 +26,7 @@ from pmcmc.engine.messages import Limit, Progress
 from pmcmc.engine.progress import ProgressReporter
 from pmcmc.engine.state import RunState
 from pmcmc.prepare.output import OutputClaim
-from pmcmc.prepare.setup import _begin
+from pmcmc.prepare.setup import _begin, _Costs
 from pmcmc.sampler.state import Block, EnsembleState, Rows
 
 NWALKERS = 32
@@ -107,7 +107,7 @@ def run(teams: int, ndim: int, folder: Path) -> None:
     began = time.perf_counter()
     found = {"mode": "split", "nensembles": teams, "burnin": 20, "seed": 1, "rescue": False}
     found |= {"nsteps": 300 * teams, "until_ess": 1e12}
-    setup = _begin(problem, found | {"output": "x.h5"}, teams, (), 0.1)
+    setup = _begin(problem, found | {"output": "x.h5"}, teams, (), _Costs(0.1))
     said("the plan", began)
     channel: Any = Channel(teams)
     output = OutputClaim(folder / "x.h5")

@@ -91,7 +91,7 @@ class _Costs:
     """What the shape goes by: seconds of log_prob, and how much slower a shared core is."""
 
     seconds: float
-    slowdown: float
+    slowdown: float = 1.0
 
 
 def agree(

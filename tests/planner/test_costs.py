@@ -18,10 +18,10 @@ def test_ranks_that_compute_are_slowed_down_by_as_many_as_share_a_core(seconds):
 
 
 def test_ranks_that_sleep_are_slowed_down_by_the_load_of_the_core():
-    """A load of r makes 1 / (1 - r); at 0.2 ms for each evaluation 4 ranks of 1 ms make 0.8."""
-    assert slowdown(4.0, 1e-3, 0.0) == pytest.approx(4.0)  # 5, and no more than 4
-    assert slowdown(4.0, 2e-3, 0.0) == pytest.approx(1 / 0.6)
-    assert slowdown(4.0, 1.0, 0.1) == pytest.approx(1 / (1 - 4 * 0.1002))
+    """A load of r makes 1 / (1 - r); at 0.1 ms for each evaluation 4 ranks of 0.5 ms make 0.8."""
+    assert slowdown(4.0, 5e-4, 0.0) == pytest.approx(4.0)  # 5, and no more than 4
+    assert slowdown(4.0, 1e-3, 0.0) == pytest.approx(1 / 0.6)
+    assert slowdown(4.0, 1.0, 0.1) == pytest.approx(1 / (1 - 4 * 0.1001))
     found = [slowdown(8.0, seconds, 0.0) for seconds in (1e-4, 1e-3, 3e-3, 1e-2, 1.0)]
     assert found == sorted(found, reverse=True)
     assert found[-1] < 1.01

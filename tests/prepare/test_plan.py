@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from pmcmc.errors import UsageError
@@ -211,13 +212,14 @@ def test_no_other_teams_would_be_much_sooner(size, seconds):
 def test_where_ranks_share_cores_there_are_more_teams(size):
     """For what emcee and messages take is slower there, and is shared by more roots."""
 
-    def teams(seconds, ranks_per_core, busy=0.03):
+    def teams(seconds, ranks_per_core, busy=0.06):
         slower = slowdown(ranks_per_core, seconds, busy)
         return len(make_plan(size, nwalkers=32, seconds=seconds, slowdown=slower).teams)
 
     assert teams(1e-3, 1) < teams(1e-3, size / 2) == 4
     assert teams(2e-3, 1) < teams(2e-3, size / 2, busy=0.5) == 4
-    assert teams(2e-2, size / 2) <= 2  # beside which both are small
+    assert teams(2e-2, size / 2) == 1  # beside which both are small
+    assert {teams(s, size / 2) for s in np.geomspace(2e-4, 1e-1, 15)} == {1, 4}
 
 
 @pytest.mark.parametrize("seconds", [1e-6, 1.0])

@@ -157,13 +157,18 @@ def _nteams(
 
     Where ranks share out evenly one to an ensemble or more there is nothing to send. Else that of
     which the planner regrets least, at the worst, to have chosen it: whether log_prob always takes
-    as long as it took in a first try, or a lognormal time with as large a standard deviation; half
-    of it where ranks share cores, since one that waits leaves its core to others.
+    as long as it took in a first try, or a lognormal time with as large a standard deviation.
+
+    Where ranks share cores it is half of that, since one that waits leaves its core to others, and
+    the choice is between the fewest teams and the most: others were never ahead there by more than
+    2% (tests/benchmarks, shapes.py), while the planner, whose cores do not change hands, says so.
     """
     if seconds <= _MESSAGE or nensembles % size == 0:
         return min(size, nensembles)
     counts = list(range(max(1, size // _WIDEST), min(size, nensembles) + 1))
-    if len(counts) > _TRIED:
+    if system.slowdown > 1:
+        counts = sorted({counts[0], counts[-1]})
+    elif len(counts) > _TRIED:
         counts = sorted({round(n) for n in np.geomspace(counts[0], counts[-1], _TRIED)})
     length, regrets = Length(0, _STEPS), dict.fromkeys(counts, 1.0)
     for spread in (0.0, 1.0 if system.slowdown == 1 else 0.5):

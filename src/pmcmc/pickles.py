@@ -126,7 +126,7 @@ def unpicklable(owner: Any) -> str | None:
     for name, value in _parts(owner):
         try:
             pack_by_dill(value)
-        except Exception:
+        except Exception:  # whatever an object's own code raises: its name is the answer
             return f"{name} (of type {type(value).__name__})"
     return None
 

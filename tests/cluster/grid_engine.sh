@@ -58,6 +58,10 @@ qconf -as master
 for i in 1 2; do
     qconf -ah n$i
     qconf -as n$i
+    # the group by which a host finds a job's processes, to end what is left of it, is its own: the
+    # hosts share one process space, and each would end the other's
+    echo "gid_range ${i}0000-${i}0099" >n$i
+    qconf -Aconf n$i
     # a node has a host name, an address, and a /dev/shm and a folder for temporary files
     # shellcheck disable=SC2016
     unshare --uts --net --mount sh -c '

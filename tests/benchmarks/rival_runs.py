@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -267,10 +268,16 @@ def zeus(name: str, ranks: int, seconds: float) -> dict[str, Any] | None:
         return sample(pool)
 
 
-def autoemcee(name: str, ranks: int, seconds: float) -> dict[str, Any] | None:
-    """Its own stop: R-hat of its chains; one ensemble a rank."""
+def autoemcee(
+    name: str, ranks: int, seconds: float, least_tau: float = 0.0
+) -> dict[str, Any] | None:
+    """Its own stop, R-hat of its chains and chains of so many tau; one ensemble a rank."""
     import autoemcee as library
     from mpi4py import MPI
+
+    # it prints what this returns as a number, which numpy 2.4 refuses of an array of one
+    measured = library.emcee.autocorr.integrated_time
+    library.emcee.autocorr.integrated_time = lambda *args, **how: measured(*args, **how).item()
 
     function, ndim, _ = PROBLEMS[name]
     low, high = box(name)
@@ -285,7 +292,7 @@ def autoemcee(name: str, ranks: int, seconds: float) -> dict[str, Any] | None:
     began = time.perf_counter()
     sampler.run(
         num_global_samples=2000, num_chains=max(2, -(-4 // ranks)), rhat_max=GOAL_R_HAT,
-        max_ncalls=10**7, progress=False,
+        max_ncalls=10**7, min_autocorr_times=least_tau, progress=False,
     )  # fmt: skip
     spent = time.perf_counter() - began
     chains = [low + (high - low) * s.get_chain() for s in sampler.samplers]
@@ -294,8 +301,7 @@ def autoemcee(name: str, ranks: int, seconds: float) -> dict[str, Any] | None:
         return None
     flat = [c for some in every for c in some]
     ess, worst = judge([c[: min(map(len, flat))] for c in flat])
-    calls = sum(c.shape[0] * c.shape[1] for c in flat)
-    return at_the_end(spent, calls, ess, worst)
+    return at_the_end(spent, sampler.ncall, ess, worst)
 
 
 def at_the_end(spent: float, calls: int, ess: float, worst: float | None) -> dict[str, Any]:
@@ -362,6 +368,7 @@ SAMPLERS = {
     "emcee + ipyparallel": ipyparallel,
     "zeus": zeus,
     "autoemcee": autoemcee,
+    "autoemcee, 40 tau": partial(autoemcee, least_tau=2 * LEAST_TAU),
     "dynesty": dynesty,
     "nautilus": nautilus,
 }

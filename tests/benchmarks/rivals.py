@@ -6,9 +6,11 @@
 Problems: the article's line; one that sleeps 1 ms; one of uneven cost (496 walkers for those that
 ask for a number, as in emcee's example of load balance, the cost scaled down); a vectorized one of
 10 parameters. All draws are judged by one estimator (see rival_runs.py); nested samplers run until
-their own effective number is 1000, and have no R-hat. pmcmc stops by itself, with --until-ess 1000
---until-rhat 1.01 and else its defaults, and has to have reached the goals by that estimator too.
-Seconds are of sampling, start-up apart. The machine should be idle.
+their own effective number is 1000, and have no R-hat; autoemcee until its own R-hat is reached,
+and again with chains of 40 tau, as the estimator wants 20 in the half that it reads. pmcmc stops
+by itself, with --until-ess 1000 --until-rhat 1.01 and else its defaults, and has to have reached
+the goals by that estimator too. Seconds are of sampling, start-up apart; the machine should be
+idle.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ vectorized = {name!r} == "vectorized"
 log_prob = function
 initial = start({name!r}, 1)[0]
 """
-UNDER_MPI = ("emcee + schwimmbad", "emcee + mpi4py.futures", "zeus", "autoemcee")
+UNDER_MPI = ("emcee + schwimmbad", "emcee + mpi4py.futures", "zeus")
+UNDER_MPI += ("autoemcee", "autoemcee, 40 tau")
 ALONE = ("emcee",)  # on one rank only
 NOT_ALONE = ("emcee + schwimmbad", "emcee + mpi4py.futures", "emcee + multiprocessing")
 NO_POOL = ("emcee + schwimmbad", "emcee + mpi4py.futures", "emcee + multiprocessing")  # vectorized

@@ -216,8 +216,8 @@ def test_where_ranks_share_cores_there_are_more_teams(size):
         slower = slowdown(ranks_per_core, seconds, busy)
         return len(make_plan(size, nwalkers=32, seconds=seconds, slowdown=slower).teams)
 
-    assert teams(1e-3, 1) < teams(1e-3, size / 2) == 4
-    assert teams(2e-3, 1) < teams(2e-3, size / 2, busy=0.5) == 4
+    assert teams(5e-4, 1) < teams(5e-4, size / 2) == 4
+    assert teams(2e-3, 1) < teams(2e-3, size / 2, busy=1.0) == 4
     assert teams(2e-2, size / 2) == 1  # beside which both are small
     assert {teams(s, size / 2) for s in np.geomspace(2e-4, 1e-1, 15)} == {1, 4}
 

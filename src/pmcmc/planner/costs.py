@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from .._types import FloatArray
 
-_OWN_CPU = 1e-4  # seconds of CPU for the messages of an evaluation, on shared cores
+_OWN_CPU = 1.3e-4  # seconds of CPU for the messages of an evaluation, on shared cores
 
 
 @dataclass(frozen=True)
@@ -146,9 +146,11 @@ class Batches:
 def slowdown(ranks_per_core: float, seconds: float, busy: float) -> float:
     """Return how many times as long a rank computes as on a core of its own.
 
-    A core that is busy for a share r of the time, and serves all that want it by turns, takes
-    1 / (1 - r) times as long for each (processor sharing: Kleinrock, Queueing Systems, vol. 2,
-    1976, section 4.4); no more than as many times as ranks share it.
+    A core that serves all that want it by turns is a closed queue: its n ranks each want it for a
+    time S, leave it for a time Z while log_prob waits for something else, and come back. It then
+    takes r times as long for each, where r = 1 + (n - 1) r / (r + Z / S): what a rank finds there
+    is what the n - 1 others have there on average (Schweitzer's and Bard's approximation to mean
+    value analysis: Lazowska et al., Quantitative System Performance, 1984, section 6.4).
 
     Parameters
     ----------
@@ -157,11 +159,17 @@ def slowdown(ranks_per_core: float, seconds: float, busy: float) -> float:
     seconds : float
         An evaluation of log_prob on a rank.
     busy : float
-        The share of it that is CPU time; little, where log_prob waits for something else.
+        The share of it that is CPU time; little, where log_prob waits for something else, and
+        more than 1 where it has threads.
+
+    Returns
+    -------
+    float
+        From 1 to ``ranks_per_core``.
 
     """
-    load = ranks_per_core * (busy + _OWN_CPU / max(seconds, _OWN_CPU))
-    return min(ranks_per_core, 1 / (1 - load)) if load < 1 else ranks_per_core
+    n, away = ranks_per_core, max(0.0, 1 - busy) * seconds / (busy * seconds + _OWN_CPU)
+    return ((n - away) + math.hypot(n - away, 2 * math.sqrt(away))) / 2 if n > 1 else 1.0
 
 
 def lognormal(mean: float, sd: float, n: int = 512) -> tuple[float, ...]:

@@ -233,7 +233,10 @@ _BY_THE_CLOCK = re.compile(
 )
 
 
-_WEAKEST = re.compile(r"\b((?:at least|at most|ensembles of) #(?: tau)?) \(\w+\)")
+# which parameter is the weakest, and whether a LaTeX error is symmetric, hang on last digits,
+# which another kind of CPU changes
+_WEAKEST = re.compile(r"(?<=least # \()\w+|(?<=most # \()\w+|(?<=of # tau \()\w+|(?<=tau for )\w+")
+_SYMMETRIC = re.compile(r" \\pm #")
 
 
 def words(printed: str) -> str:
@@ -242,8 +245,8 @@ def words(printed: str) -> str:
     printed = re.sub(r"(?<![\w.])[+-]?\d[\d.,:]*(e[+-]?\d+)?%?", "#", printed)
     printed = re.sub(r"# (us|ms|s|min|h|d)\b", "# s", printed)
     printed = re.sub(r"\b(pmcmc) \S+", r"\1 #", printed)
-    # which parameter is the weakest hangs on last digits, which another kind of CPU changes
-    return _WEAKEST.sub(r"\1 (a parameter)", " ".join(printed.split()))
+    printed = _SYMMETRIC.sub("^{#}_{#}", " ".join(printed.split()))
+    return _WEAKEST.sub("x", printed)
 
 
 def same(shown: str, printed: str) -> bool:

@@ -133,6 +133,8 @@ def test_the_reference_of_the_command_line_has_every_command():
         ("R-hat 1.01\n", "R-hat 1.02\n", True),
         ("enough: R-hat at most 1.001 (b)\n", "enough: R-hat at most 1.000\n(log_f)\n", True),
         ("enough: ensembles of 50 tau\n(b)\n", "enough: ensembles of 60 tau (m)\n", True),
+        ("short: 13 tau for b (tau 15)\n", "short: 14 tau for m (tau 14)\n", True),
+        ("$1 \\pm 0.16$\n", "$1^{+0.16}_{-0.15}$\n", True),
         ("ESS 60 (b)\n", "ESS 60 (m)\n", False),
         ("x\n", "x\ny\n", False),
         ("a\n", "loading the model ...\na\nthe same draws would take about 3 s on 1 rank\n", True),

@@ -234,7 +234,7 @@ _BY_THE_CLOCK = re.compile(
 
 
 # which parameter is the weakest, and whether a LaTeX error is symmetric, hang on last digits,
-# which another kind of CPU changes
+# which may differ from machine to machine
 _WEAKEST = re.compile(r"(?<=least # \()\w+|(?<=most # \()\w+|(?<=of # tau \()\w+|(?<=tau for )\w+")
 _SYMMETRIC = re.compile(r" \\pm #")
 

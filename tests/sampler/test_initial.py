@@ -92,6 +92,35 @@ def test_map_with_a_peak_at_the_edge_of_a_prior():
     assert walkers[:, 1].mean() > 0.7
 
 
+OTHER_DIGITS = {
+    "map": lambda log_prob: with_priors("map", log_prob),
+    "centre": lambda log_prob: plain(np.zeros(3), lambda t: 1e9 * log_prob(t + PEAK)),
+}
+
+
+@pytest.mark.parametrize("form", OTHER_DIGITS)
+@pytest.mark.parametrize("seed", range(5))
+def test_walkers_are_the_same_where_log_prob_has_other_last_digits(form, seed):
+    """As on another kind of CPU, so that a run on unlike hosts has the draws of one host."""
+
+    def other_digits(theta):
+        up = int(abs(float(theta.sum())) * 1e9) % 3 - 1
+        return log_likelihood(theta) * (1 + 4 * up * np.finfo(float).eps)
+
+    one, other = (start(OTHER_DIGITS[form](f), 32, seed) for f in (log_likelihood, other_digits))
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("edge", [1.4999, 1.5001, 1.53, 1.57])
+def test_map_at_an_edge_of_the_likelihood(edge):
+    def cut(theta):
+        return log_likelihood(theta) + 100 * (theta[0] - 1) if theta[0] <= edge else -np.inf
+
+    walkers = start(with_priors("map", cut), 64)
+    assert (walkers[:, 0] <= edge).all()
+    assert walkers[:, 0].mean() > edge - 0.1
+
+
 STOCHASTIC = {
     "centre": lambda: plain([1.0, 2.0, 3.0]),
     "function": lambda: plain(lambda n, rng: rng.normal(size=(n, 3))),

@@ -25,6 +25,7 @@ def ball(
     nwalkers: int,
     rng: np.random.Generator,
     evaluate: Evaluate,
+    exact: FloatArray | None = None,
 ) -> FloatArray:
     """Return normal draws round ``centre``; those where log_prob is -inf are drawn again, closer.
 
@@ -40,6 +41,8 @@ def ball(
         The ensemble's start stream.
     evaluate : callable
         Rows (n, ndim) -> ``Evaluation``.
+    exact : ndarray (ndim,), optional
+        What ``centre`` was rounded from: taken where rounding led past an edge.
 
     Returns
     -------
@@ -53,6 +56,8 @@ def ball(
     """
     walkers = centre + width * rng.standard_normal((nwalkers, len(centre)))
     bad = evaluate(walkers).log_prob == -np.inf
+    if exact is not None and bad.any() and evaluate(centre[None]).log_prob[0] == -np.inf:
+        centre = exact
     for attempt in range(_REDRAWS):
         if not bad.any():
             return walkers
@@ -100,7 +105,7 @@ def fitting_width(centre: FloatArray, width: FloatArray, evaluate: Evaluate) -> 
         steep, flat = drop > _STEEP, np.abs(drop) < lost
         if not (steep | flat).any():
             return width
-        less = np.sqrt(2 * np.clip(drop, _STEEP, 1e6))
+        less = np.exp2(np.ceil(np.log2(np.sqrt(2 * np.clip(drop, _STEEP, 1e6)))))
         less = np.where(np.isinf(drop) & (width > first), _WIDER, less)  # too wide just now
         width = np.where(steep, np.maximum(width / less, least), width)
         width = np.where(flat, width * _WIDER, width)

@@ -78,8 +78,9 @@ def initial_walkers(
     elif problem.initial_is("map"):
         if optimum is None:
             optimum = search_alone(problem, nwalkers, rng, evaluate).draw(rng)
-        centre, width = np.array(optimum.theta), np.array(optimum.width)
-        walkers = ball(problem, centre, width, nwalkers, rng, evaluate)
+        centre, width = optimum.start
+        exact = np.array(optimum.theta)
+        walkers = ball(problem, centre, width, nwalkers, rng, evaluate, exact)
     elif isinstance(initial, str):
         draws = from_priors(problem, nwalkers, rng)
         walkers, known = _inside(problem, draws, evaluate, lambda n: from_priors(problem, n, rng))

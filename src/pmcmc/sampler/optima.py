@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .._types import FloatArray
 
 _SAME = 4.0  # standard deviations of the local normal within which two optima are one
+_MIDDLE = math.sqrt(0.5)  # between two powers of two
 _LEAST_WEIGHT = 1e-3  # of an optimum at which an ensemble may begin
 
 
@@ -47,6 +48,22 @@ class Optimum:
     sd: tuple[float, ...]
     width: tuple[float, ...]
     found: int = 1
+
+    @property
+    def start(self) -> tuple[FloatArray, FloatArray]:
+        """Where walkers may begin, and how far from it: theta and width, rounded.
+
+        Another kind of CPU has other last digits of log_prob, and where a search ends hangs on
+        them; in tens of steps a chain from there would be another one. So width becomes a power of
+        two, and theta a multiple of an eighth of it: exact operations, without functions of libm.
+        """
+        theta, width = np.array(self.theta), np.array(self.width)
+        mantissa, exponent = np.frexp(width)
+        width = np.where(width > 0, np.ldexp(1.0, exponent - (mantissa < _MIDDLE)), width)
+        unit = width / 8
+        with np.errstate(all="ignore"):
+            rounded = np.round(theta / unit) * unit
+        return np.where(np.isfinite(rounded), rounded, theta), width
 
 
 @dataclass(frozen=True)

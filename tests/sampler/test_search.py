@@ -65,6 +65,13 @@ def test_one_optimum_on_both_sides_of_a_seam():
     assert len(pool_optima(found, NONE).optima) == 2
 
 
+@pytest.mark.parametrize("more", [-1e-9, 0.0, 1e-9])
+def test_last_digits_do_not_order_modes_that_are_alike(more):
+    """Else ensembles would begin at the other one on another kind of CPU."""
+    here, there = optimum((more, 5.0), 1.0 + more), optimum((0.0, -5.0), 1.0)
+    assert pool_optima({0: [here], 1: [there]}, NONE).optima == (there, here)
+
+
 def test_searches_that_mostly_end_elsewhere_are_not_plain():
     found = {0: [optimum((0.0, 0.0), 9.0), optimum((5.0, 0.0), 0.0), optimum((8.0, 0.0), 0.0)]}
     assert not pool_optima(found, NONE).is_plain

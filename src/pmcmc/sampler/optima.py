@@ -173,7 +173,8 @@ def pool_optima(found: Mapping[int, Sequence[Optimum]], circles: Circles) -> Poo
                 break
         else:
             distinct.append(one)
-    distinct.sort(key=lambda one: (-one.log_mass, one.theta))
+    # last digits must not order modes that are alike, as where labels can be swapped
+    distinct.sort(key=lambda one: (-round(one.log_mass, 2), tuple(one.start[0])))
     masses = np.array([one.log_mass for one in distinct])
     weights = np.exp(masses - masses.max())
     weights[weights < _LEAST_WEIGHT * weights.sum()] = 0.0
